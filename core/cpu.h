@@ -1,0 +1,14 @@
+/* cpu.h - which instruction sets this machine has. */
+#ifndef CORE_CPU_H
+#define CORE_CPU_H
+
+enum cpu_feature {
+    CPU_AVX2 = 1 << 0, /* with F16C and FMA: no machine has one without the others */
+    CPU_NEON = 1 << 1,
+};
+
+/* Returns the features found, less those that the environment variable
+ * QUERN_CPU_WITHOUT names (comma-separated: "avx2"); safe from any thread. */
+unsigned cpu_features(void);
+
+#endif

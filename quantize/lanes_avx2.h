@@ -1,0 +1,65 @@
+/* lanes_avx2.h - the operations of lanes_scalar.h in AVX2 and F16C. */
+#ifndef QUANTIZE_LANES_AVX2_H
+#define QUANTIZE_LANES_AVX2_H
+
+#include <immintrin.h>
+#include <stdbool.h>
+
+enum { LANES = 8 };
+
+typedef __m256 f8;
+typedef __m256 m8;
+
+static inline f8 f8_set1(float x) { return _mm256_set1_ps(x); }
+static inline f8 f8_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void f8_store(float *p, f8 a) { _mm256_storeu_ps(p, a); }
+static inline f8 f8_add(f8 a, f8 b) { return _mm256_add_ps(a, b); }
+static inline f8 f8_sub(f8 a, f8 b) { return _mm256_sub_ps(a, b); }
+static inline f8 f8_mul(f8 a, f8 b) { return _mm256_mul_ps(a, b); }
+static inline f8 f8_div(f8 a, f8 b) { return _mm256_div_ps(a, b); }
+static inline f8 f8_sqrt(f8 a) { return _mm256_sqrt_ps(a); }
+static inline f8 f8_min(f8 a, f8 b) { return _mm256_min_ps(a, b); }
+static inline f8 f8_max(f8 a, f8 b) { return _mm256_max_ps(a, b); }
+static inline f8 f8_abs(f8 a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+static inline f8 f8_neg(f8 a) { return _mm256_xor_ps(_mm256_set1_ps(-0.0f), a); }
+
+static inline f8 f8_round(f8 a)
+{
+    const f8 big = _mm256_set1_ps(12582912.0f);
+    return _mm256_sub_ps(_mm256_add_ps(a, big), big);
+}
+
+static inline f8 f8_through_half(f8 a)
+{
+    return _mm256_cvtph_ps(_mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+
+static inline m8 f8_lt(f8 a, f8 b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+static inline m8 f8_le(f8 a, f8 b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
+static inline m8 f8_eq(f8 a, f8 b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
+static inline m8 m8_and(m8 a, m8 b) { return _mm256_and_ps(a, b); }
+static inline m8 m8_or(m8 a, m8 b) { return _mm256_or_ps(a, b); }
+static inline m8 m8_andnot(m8 a, m8 b) { return _mm256_andnot_ps(a, b); }
+static inline bool m8_any(m8 a) { return _mm256_movemask_ps(a) != 0; }
+static inline f8 f8_select(m8 m, f8 a, f8 b) { return _mm256_blendv_ps(b, a, m); }
+
+static inline void f8_transpose(f8 row[LANES])
+{
+    f8 a[LANES], b[LANES];
+    for (int i = 0; i < LANES; i += 2) {
+        a[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
+        a[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
+    }
+    for (int i = 0; i < LANES; i += 4) {
+        b[i] = _mm256_shuffle_ps(a[i], a[i + 2], 0x44);
+        b[i + 1] = _mm256_shuffle_ps(a[i], a[i + 2], 0xee);
+        b[i + 2] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0x44);
+        b[i + 3] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        row[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
+        row[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+    }
+}
+
+#endif
