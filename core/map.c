@@ -1,0 +1,52 @@
+#include "core/map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool map_open(struct map *m, const char *path, struct err *err)
+{
+    *m = (struct map){0};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    bool ok = false;
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        err_set(err, ERR_IO, "%s: cannot stat: %s", path, strerror(errno));
+    } else if (!S_ISREG(st.st_mode)) {
+        err_set(err, ERR_IO, "%s: not a regular file", path);
+    } else if (st.st_size == 0) {
+        ok = true;
+    } else {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        ok = p != MAP_FAILED || err_set(err, ERR_IO, "%s: cannot map %lld bytes: %s", path,
+                                        (long long)st.st_size, strerror(errno));
+        if (ok)
+            *m = (struct map){.data = p, .size = (size_t)st.st_size};
+    }
+    close(fd);
+    return ok;
+}
+
+void map_close(struct map *m)
+{
+    if (m->data)
+        munmap((void *)(uintptr_t)m->data, m->size);
+    *m = (struct map){0};
+}
+
+void map_release(const struct map *m, const void *data, size_t size)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t base = (uintptr_t)m->data;
+    if (!m->data || (uintptr_t)data < base || (uintptr_t)data - base > m->size)
+        return;
+    const uintptr_t from = ((uintptr_t)data + page - 1) / page * page;
+    const uintptr_t to = ((uintptr_t)data + size) / page * page;
+    if (to > from)
+        posix_madvise((void *)from, to - from, POSIX_MADV_DONTNEED);
+}

@@ -1,0 +1,22 @@
+/* mem.h - memory whose sizes come from files: every product is checked. */
+#ifndef CORE_MEM_H
+#define CORE_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* *out = a * b, or a + b; false where it does not fit. */
+bool size_mul(uint64_t a, uint64_t b, size_t *out);
+bool size_add(uint64_t a, uint64_t b, size_t *out);
+
+/* count * size bytes, zeroed, aligned to 64; NULL where they are not to be had.
+ * Freed with free(). */
+void *mem_alloc(size_t count, size_t size);
+
+/* Makes room for one more element in an array of `used` elements that was grown by
+ * this function alone (capacities double).  Returns the array, perhaps moved, or
+ * NULL: the old one then stays valid.  Freed with free(). */
+void *mem_grow(void *array, size_t used, size_t size);
+
+#endif

@@ -1,0 +1,27 @@
+/* progress.h - how long work tells where it is.
+ *
+ * The library calls progress_step(); the program decides what to show.  A NULL
+ * progress, or one with no `show`, is silent.  Called from one thread.
+ */
+#ifndef CORE_PROGRESS_H
+#define CORE_PROGRESS_H
+
+#include <stdint.h>
+
+struct progress {
+    void (*show)(struct progress *p, const char *what);
+    void *context;
+    uint64_t done, total; /* bytes of source */
+};
+
+/* `what` names the piece now in work; `bytes` more of the source are done. */
+static inline void progress_step(struct progress *p, const char *what, uint64_t bytes)
+{
+    if (!p)
+        return;
+    p->done += bytes;
+    if (p->show)
+        p->show(p, what);
+}
+
+#endif

@@ -1,0 +1,164 @@
+#include "core/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* The folder of `path`, in a buffer that the caller frees. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return strdup(".");
+    return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+static bool check_room(const char *path, uint64_t expected, struct err *err)
+{
+    char *folder = folder_of(path);
+    struct statvfs fs;
+    bool ok = true;
+    if (folder && statvfs(folder, &fs) == 0) {
+        const uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
+        ok = expected <= room ||
+             err_set(err, ERR_IO, "%s: needs %.1f MiB, its file system has %.1f MiB free", path,
+                     (double)expected / 1048576, (double)room / 1048576);
+    }
+    free(folder);
+    return ok;
+}
+
+/* One writer at a time: the lock goes with the descriptor. */
+static bool lock_temporary(struct sink *s, struct err *err)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(s->fd, F_SETLK, &whole) != 0 && (errno == EACCES || errno == EAGAIN)) {
+        close(s->fd);
+        free(s->temporary);
+        s->temporary = NULL; /* it is another's: leave it */
+        return err_set(err, ERR_IO, "%s: another run is writing it", s->path);
+    }
+    if (ftruncate(s->fd, 0) != 0)
+        return err_set(err, ERR_IO, "%s: cannot empty: %s", s->temporary, strerror(errno));
+    return true;
+}
+
+bool sink_open(struct sink *s, const char *path, bool force, uint64_t expected, struct err *err)
+{
+    *s = (struct sink){.path = strdup(path)};
+    const size_t room = strlen(path) + sizeof ".tmp";
+    char *temporary = malloc(room);
+    struct stat st;
+    if (!s->path || !temporary) {
+        err_set(err, ERR_MEMORY, "%s: no memory for its name", path);
+        goto fail;
+    }
+    snprintf(temporary, room, "%s.tmp", path);
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        err_set(err, ERR_USAGE, "%s: exists and is not a regular file", path);
+        goto fail;
+    }
+    if (stat(path, &st) == 0 && !force) {
+        err_set(err, ERR_USAGE, "%s: exists already; --force overwrites it", path);
+        goto fail;
+    }
+    if (!check_room(path, expected, err))
+        goto fail;
+    s->fd = open(temporary, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (s->fd < 0) {
+        err_set(err, ERR_IO, "%s: cannot create: %s", temporary, strerror(errno));
+        goto fail;
+    }
+    s->temporary = temporary;
+    if (lock_temporary(s, err))
+        return true;
+    temporary = NULL; /* the sink's, or freed with it */
+fail:
+    if (!s->temporary)
+        free(temporary);
+    sink_close(s);
+    return false;
+}
+
+bool sink_write_at(const struct sink *s, uint64_t offset, const void *data, size_t size,
+                   struct err *err)
+{
+    const char *p = data;
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = pwrite(s->fd, p + done, size - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return err_set(err, ERR_IO, "%s: cannot write %zu bytes at %" PRIu64 ": %s", s->path,
+                           size - done, offset + done, n < 0 ? strerror(errno) : "disk full");
+        done += (size_t)n;
+    }
+    return true;
+}
+
+bool sink_write(struct sink *s, const void *data, size_t size, struct err *err)
+{
+    if (!sink_write_at(s, s->end, data, size, err))
+        return false;
+    s->end += size;
+    return true;
+}
+
+bool sink_pad(struct sink *s, size_t alignment, struct err *err)
+{
+    static const char zeros[256];
+    size_t left = (size_t)((alignment - s->end % alignment) % alignment);
+    while (left > 0) {
+        const size_t n = left < sizeof zeros ? left : sizeof zeros;
+        if (!sink_write(s, zeros, n, err))
+            return false;
+        left -= n;
+    }
+    return true;
+}
+
+/* The new name must survive a crash as well. */
+static void sync_folder(const char *path)
+{
+    char *folder = folder_of(path);
+    const int fd = folder ? open(folder, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(folder);
+}
+
+bool sink_commit(struct sink *s, struct err *err)
+{
+    if (fsync(s->fd) != 0)
+        return err_set(err, ERR_IO, "%s: cannot sync: %s", s->path, strerror(errno));
+    if (rename(s->temporary, s->path) != 0)
+        return err_set(err, ERR_IO, "%s: cannot rename to %s: %s", s->temporary, s->path,
+                       strerror(errno));
+    sync_folder(s->path);
+    free(s->temporary);
+    s->temporary = NULL;
+    const bool closed = close(s->fd) == 0;
+    if (!closed)
+        err_set(err, ERR_IO, "%s: cannot close: %s", s->path, strerror(errno));
+    sink_close(s);
+    return closed;
+}
+
+void sink_close(struct sink *s)
+{
+    if (s->temporary) {
+        unlink(s->temporary); /* before the lock goes with the descriptor */
+        close(s->fd);
+    }
+    free(s->temporary);
+    free(s->path);
+    *s = (struct sink){0};
+}
