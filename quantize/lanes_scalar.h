@@ -89,6 +89,51 @@ static inline void f8_transpose(f8 row[LANES])
         }
 }
 
+/* The power of two at or below |a|; 0 for subnormals. */
+static inline f8 f8_power(f8 a)
+{
+    f8 r;
+    LANES_EACH(float_from_bits(float_bits(a.v[l]) & 0x7f800000u));
+    return r;
+}
+
+/* Through bf16 and back; finite values. */
+static inline f8 f8_through_bf16(f8 a)
+{
+    f8 r;
+    LANES_EACH(bf16_to_float(bf16_from_float(a.v[l])));
+    return r;
+}
+
+/* As fp16. */
+static inline void f8_store_half(uint16_t out[LANES], f8 a)
+{
+    for (int l = 0; l < LANES; l++)
+        out[l] = half_from_float(a.v[l]);
+}
+
+/* Whole numbers 0..255 of four vectors, gathered by lane: out[l] = a, b, c, d of lane l. */
+static inline void f8_store_bytes(uint8_t out[LANES][4], f8 a, f8 b, f8 c, f8 d)
+{
+    for (int l = 0; l < LANES; l++) {
+        out[l][0] = (uint8_t)a.v[l];
+        out[l][1] = (uint8_t)b.v[l];
+        out[l][2] = (uint8_t)c.v[l];
+        out[l][3] = (uint8_t)d.v[l];
+    }
+}
+
+/* Whole numbers -128..127 of four vectors, one after another. */
+static inline void f8_store_int8(int8_t out[4 * LANES], f8 a, f8 b, f8 c, f8 d)
+{
+    for (int l = 0; l < LANES; l++) {
+        out[l] = (int8_t)a.v[l];
+        out[LANES + l] = (int8_t)b.v[l];
+        out[2 * LANES + l] = (int8_t)c.v[l];
+        out[3 * LANES + l] = (int8_t)d.v[l];
+    }
+}
+
 #undef LANES_EACH
 
 #endif
