@@ -102,4 +102,11 @@ static inline void f8_store_int8(int8_t out[4 * LANES], f8 a, f8 b, f8 c, f8 d)
                         _mm256_permutevar8x32_epi32(_mm256_packs_epi16(ab, cd), in_order));
 }
 
+static inline void f8_store_uint8(uint8_t out[LANES], f8 a)
+{
+    const __m256i i = _mm256_cvttps_epi32(a);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+    _mm_storel_epi64((__m128i *)(void *)out, _mm_packus_epi16(words, words));
+}
+
 #endif

@@ -134,6 +134,13 @@ static inline void f8_store_int8(int8_t out[4 * LANES], f8 a, f8 b, f8 c, f8 d)
     }
 }
 
+/* Whole numbers 0..255 in order. */
+static inline void f8_store_uint8(uint8_t out[LANES], f8 a)
+{
+    for (int l = 0; l < LANES; l++)
+        out[l] = (uint8_t)a.v[l];
+}
+
 #undef LANES_EACH
 
 #endif
