@@ -1,9 +1,11 @@
 /* plan.h - from a checkpoint to the tensors of a GGUF: what comes from where, edited how.
  *
  * A plan is made before anything is written: metadata, and one plan_tensor for each tensor of
- * the output in the order stock llama.cpp's loader sorts them (token_embd and the others without a
- * layer first by name, then layer by layer by name).  It points into the checkpoint, which must
- * stay open.  A GGUF source gives the identity plan.
+ * the output in the order in which stock llama.cpp sorts them (those without a layer first, by
+ * name; then layer by layer, by name).  It points into the checkpoint, which must stay open.
+ * A GGUF source gives the identity plan.
+ *
+ * Nothing is dropped, widened or guessed silently: plan.note has a sentence for each kind.
  */
 #ifndef MODEL_PLAN_H
 #define MODEL_PLAN_H
@@ -16,29 +18,28 @@
 #include "model/hparams.h"
 #include "quantize/kernels.h"
 
-/* How the rows of an output tensor come from its sources. */
+/* How the rows of an output tensor come from its source. */
 enum plan_edit {
-    PLAN_COPY,     /* row r of the only source */
+    PLAN_COPY,     /* row r of the source */
     PLAN_PERMUTE,  /* llama's q and k: rows of a head from (half, pair) to (pair, half) order */
-    PLAN_STACK,    /* sources one under the other: experts, fused matrices */
     PLAN_COMPUTED, /* no source: `computed` holds the f32 values (rope_freqs) */
 };
 
 struct plan_tensor {
-    struct tensor out; /* name, shape; dtype: what convert would write by --type auto; no data */
+    struct tensor out;           /* name, shape; dtype: what convert writes by --type auto; no data */
     enum plan_edit edit;
-    const struct tensor *const *source;
-    size_t sources;
-    uint64_t heads;        /* PLAN_PERMUTE: rows are heads x head rows */
-    float add;             /* added to every value (norms stored as weight - 1); else 0 */
-    const float *computed; /* PLAN_COMPUTED: in the plan's arena */
-    bool keep_f32;         /* norms, biases, routers: F32 in every output */
+    const struct tensor *source; /* in the checkpoint; NULL for PLAN_COMPUTED */
+    uint64_t heads;              /* PLAN_PERMUTE: the source's rows are heads x head rows */
+    const struct tensor *scale;  /* of an FP8 source: a grid of factors, or NULL */
+    uint64_t scale_rows, scale_cols; /* the block of weights that one factor is for */
+    const float *computed;       /* PLAN_COMPUTED: in the plan's arena */
+    bool keep;                   /* norms, biases, routers: out.dtype in every output */
 };
 
 struct plan_options {
-    const char *pre;       /* --pre, or NULL */
-    const char *name;      /* general.name, or NULL: from the source */
-    bool vocab_only;       /* tokenizer and keys, no tensors */
+    const char *pre;  /* --pre, or NULL */
+    const char *name; /* general.name, or NULL: from the source */
+    bool vocab_only;  /* tokenizer and keys, no tensors */
 };
 
 enum { PLAN_NOTES_MAX = 16 };
@@ -47,22 +48,23 @@ struct plan {
     struct arena arena;
     const struct checkpoint *checkpoint;
     const struct arch *arch; /* NULL: a GGUF of an architecture that the table does not have */
-    struct hparams hparams;  /* zero where arch is NULL */
-    struct meta meta;        /* without general.file_type and quantization_version */
+    struct hparams hparams;  /* where arch is NULL: what its keys say, the rest 0 */
+    struct meta meta;        /* without general.file_type and general.quantization_version */
     struct plan_tensor *tensor;
     size_t tensors;
-    const char *note[PLAN_NOTES_MAX]; /* warnings for the person: dropped tensors, guessed splitter... */
+    const char *note[PLAN_NOTES_MAX]; /* warnings for the person, whole sentences without a dot */
     size_t notes;
 };
 
-/* Fails with ERR_UNSUPPORTED (unknown architecture: the known ones and the nearest), ERR_FORMAT (missing or misshapen
- * tensor, named with both shapes; vocabulary larger than the embedding ...). */
+/* Fails with ERR_UNSUPPORTED (an unknown architecture: the known ones and the nearest; weights
+ * that are quantized already), ERR_FORMAT (a missing, unknown or misshapen tensor, named with both
+ * shapes; a vocabulary larger than the embedding ...), ERR_IO or ERR_MEMORY; *p is then closed. */
 bool plan_open(struct plan *p, const struct checkpoint *c, const struct plan_options *options,
                struct err *err);
 void plan_close(struct plan *p);
 
-/* The source bytes of row `row` of t, where the edit only moves rows (add == 0, one source dtype):
- * they can be copied or decoded as they are.  NULL for PLAN_COMPUTED or add != 0. */
+/* The source bytes of row `row` of t, of t->source->dtype: where the edit only moves whole rows
+ * they can be copied or decoded as they are; else NULL (computed, scaled, a permuted bias). */
 const uint8_t *plan_row(const struct plan_tensor *t, uint64_t row);
 
 /* Rows [row, row + rows) of t as f32 (rows x cols, row-major) into dst.  Cannot fail. */

@@ -1,0 +1,57 @@
+/* chunks.h - a tensor's rows, worked on in chunks over the pool, summed in order.
+ *
+ * A chunk is about 64 Ki elements, at least one row: its buffers stay in a core's
+ * cache, and memory does not grow with the tensor.  Chunks are the same for any number of
+ * threads and what they find is merged in their order, so figures do not depend on the pool.
+ */
+#ifndef MODEL_CHUNKS_H
+#define MODEL_CHUNKS_H
+
+#include "core/err.h"
+#include "core/pool.h"
+#include "core/progress.h"
+#include "quantize/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A thread's buffers, large enough for any chunk: rows as floats, twice, and as bytes (up to 8 an
+ * element). */
+struct chunk_scratch {
+    float *x, *y;
+    uint8_t *bytes;
+};
+
+/* What a chunk finds; chunks_for merges them (counts are added, the first position kept). */
+struct chunk_part {
+    struct error_sums sums;
+    uint64_t nonfinite; /* NaN and infinities */
+    uint64_t grid_rows; /* rows on an exact Q4_0 grid */
+    uint64_t different; /* elements that are not what they should be */
+    uint64_t first_row, first_column; /* of the first different one, if any */
+    struct err err;     /* a fault ends the work */
+};
+
+/* Rows [row, row + rows) of the tensor in work. */
+typedef void (*chunk_fn)(void *arg, size_t row, size_t rows, const struct chunk_scratch *scratch,
+                         struct chunk_part *part);
+
+struct chunks {
+    struct pool *pool;
+    struct chunk_scratch *scratch; /* one a thread */
+    struct chunk_part *part;       /* one a chunk of a batch */
+    size_t max_cols;
+};
+
+/* Buffers for tensors of up to max_cols columns.  Fails with ERR_MEMORY. */
+bool chunks_open(struct chunks *c, struct pool *pool, uint64_t max_cols, struct err *err);
+void chunks_close(struct chunks *c);
+
+/* Calls work for all rows and merges what it found into *total (which the caller zeroes).
+ * `name` and row_bytes feed the progress.  Fails with the first chunk's err, or ERR_STOPPED. */
+bool chunks_for(struct chunks *c, size_t rows, size_t cols, chunk_fn work, void *arg,
+                struct progress *progress, const char *name, size_t row_bytes,
+                struct chunk_part *total, struct err *err);
+
+#endif
