@@ -109,4 +109,13 @@ static inline void f8_store_uint8(uint8_t out[LANES], f8 a)
     _mm_storel_epi64((__m128i *)(void *)out, _mm_packus_epi16(words, words));
 }
 
+static inline bool m8_all(m8 a) { return _mm256_movemask_ps(a) == 0xff; }
+
+static inline float f8_largest(f8 a)
+{
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
 #endif

@@ -141,6 +141,23 @@ static inline void f8_store_uint8(uint8_t out[LANES], f8 a)
         out[l] = (uint8_t)a.v[l];
 }
 
+static inline bool m8_all(m8 a)
+{
+    uint32_t all = ~0u;
+    for (int l = 0; l < LANES; l++)
+        all &= a.v[l];
+    return all != 0;
+}
+
+/* The largest lane. */
+static inline float f8_largest(f8 a)
+{
+    float most = a.v[0];
+    for (int l = 1; l < LANES; l++)
+        most = a.v[l] > most ? a.v[l] : most;
+    return most;
+}
+
 #undef LANES_EACH
 
 #endif

@@ -1,0 +1,275 @@
+/* symmetric_k_impl.h - encoders of Q3_K and Q6_K, eight super-blocks at a time.
+ *
+ * Include a lanes header first.  A super-block is 16 blocks of 16 weights, each
+ * d * sc * q with a whole sc.  First every block finds the scale it would like,
+ * blocks being lanes; then the same search, super-blocks being lanes, finds the
+ * d whose multiples are nearest to those scales, each weighed by what missing it
+ * costs; then every block chooses among the whole numbers around, with the codes
+ * rounded anew; last d is refitted to all codes.  Each of these steps can only
+ * lower the error, d being rounded to fp16 before it is used.
+ */
+#ifndef QUANTIZE_SYMMETRIC_K_IMPL_H
+#define QUANTIZE_SYMMETRIC_K_IMPL_H
+
+#include "quantize/symmetric_search_impl.h"
+
+#include <stdbool.h>
+
+enum {
+    K_BLOCKS = 16, /* blocks of a super-block */
+    K_ELEMS = 16,  /* weights of a block */
+    K_HALVES = K_BLOCKS / LANES,
+    K_HALF_ELEMS = SUPER_ELEMS / K_HALVES
+};
+static_assert(K_BLOCKS * K_ELEMS == SUPER_ELEMS, "a super-block is 16 x 16");
+
+struct k_shape {
+    float half;       /* codes -half .. half - 1 */
+    float scale_half; /* whole scales -scale_half .. scale_half - 1 */
+    const float *starts;
+    int start_count, refits;
+    const float *scale_starts;
+    int scale_start_count;
+};
+
+/* A number for each of 16 blocks of eight super-blocks. */
+struct k_table {
+    float v[LANES][K_BLOCKS];
+};
+
+struct k_tile {
+    f8 x[LANES][K_HALVES][K_ELEMS];
+    f8 importance[LANES][K_HALVES][K_ELEMS];
+    bool weighted;
+    size_t supers;
+    struct k_table scale; /* whole numbers */
+    float d[LANES];
+};
+
+static inline const f8 *k_weights(const struct k_tile *t, size_t s, int h)
+{
+    return t->weighted ? t->importance[s][h] : NULL;
+}
+
+/* Block b of all super-blocks is column[b]. */
+static inline void k_columns(f8 column[K_BLOCKS], const struct k_table *t)
+{
+    for (int b = 0; b < K_BLOCKS; b += LANES) {
+        for (int s = 0; s < LANES; s++)
+            column[b + s] = f8_load(t->v[s] + b);
+        f8_transpose(column + b);
+    }
+}
+
+static inline void k_rows(struct k_table *t, const f8 column[K_BLOCKS])
+{
+    for (int b = 0; b < K_BLOCKS; b += LANES) {
+        f8 row[LANES];
+        for (int s = 0; s < LANES; s++)
+            row[s] = column[b + s];
+        f8_transpose(row);
+        for (int s = 0; s < LANES; s++)
+            f8_store(t->v[s] + b, row[s]);
+    }
+}
+
+static inline void k_load(struct k_tile *t, const float *src, const float *importance, size_t supers)
+{
+    t->supers = supers < LANES ? supers : LANES;
+    t->weighted = importance != NULL;
+    for (size_t s = 0; s < t->supers; s++) {
+        f8 largest = f8_set1(0.0f);
+        for (int h = 0; h < K_HALVES; h++) {
+            const size_t at = s * SUPER_ELEMS + (size_t)h * K_HALF_ELEMS;
+            load_lanes(t->x[s][h], src + at, K_ELEMS);
+            limit_weights(t->x[s][h], K_ELEMS);
+            if (!importance)
+                continue;
+            load_lanes(t->importance[s][h], importance + at, K_ELEMS);
+            largest = f8_max(largest, extremum_of(t->importance[s][h], K_ELEMS));
+        }
+        for (int h = 0; h < K_HALVES && importance; h++)
+            scale_importance(t->importance[s][h], K_ELEMS, f8_set1(f8_largest(largest)));
+    }
+}
+
+/* The scales that the blocks would like, the d nearest to all, and scales as multiples. */
+static inline void k_first_scales(struct k_tile *t, const struct k_shape *shape)
+{
+    struct k_table scales = {0}, curvatures = {0};
+    for (size_t s = 0; s < t->supers; s++)
+        for (int h = 0; h < K_HALVES; h++) {
+            const struct fit fit = fit_blocks(t->x[s][h], k_weights(t, s, h), K_ELEMS, shape->half,
+                                              shape->starts, shape->start_count, shape->refits);
+            f8_store(scales.v[s] + LANES * h, fit.scale);
+            f8_store(curvatures.v[s] + LANES * h, fit.curvature);
+        }
+    f8 scale[K_BLOCKS], curvature[K_BLOCKS];
+    k_columns(scale, &scales);
+    k_columns(curvature, &curvatures);
+    const struct fit fit = fit_blocks(scale, curvature, K_BLOCKS, shape->scale_half,
+                                      shape->scale_starts, shape->scale_start_count, 1);
+    const f8 d = half_scale(fit.scale), inverse = inverse_of(d);
+    for (int b = 0; b < K_BLOCKS; b++)
+        scale[b] = code_of(f8_mul(scale[b], inverse), shape->scale_half);
+    k_rows(&t->scale, scale);
+    f8_store(t->d, d);
+}
+
+/* Eight blocks choose the whole scale within `reach` of theirs that is best with d. */
+static inline struct sums k_choose(f8 *scale, const f8 *x, const f8 *w, f8 d,
+                                   const struct k_shape *shape, int reach)
+{
+    const f8 first = *scale;
+    struct sums best = {f8_set1(0.0f), f8_set1(0.0f)};
+    f8 most = f8_set1(-1.0f);
+    for (int step = -reach; step <= reach; step++) {
+        const f8 whole = code_of(f8_add(first, f8_set1((float)step)), shape->scale_half);
+        const f8 size = f8_mul(d, whole);
+        const struct sums s = sums_at(x, w, K_ELEMS, shape->half, inverse_of(size));
+        /* what it takes off the error: 2 size xq - size^2 qq */
+        const f8 gain = f8_mul(size, f8_sub(f8_add(s.xq, s.xq), f8_mul(size, s.qq)));
+        const m8 better = f8_lt(most, gain);
+        most = f8_select(better, gain, most);
+        best.xq = f8_select(better, s.xq, best.xq);
+        best.qq = f8_select(better, s.qq, best.qq);
+        *scale = f8_select(better, whole, *scale);
+    }
+    return best;
+}
+
+/* One round: whole scales around the present ones, then d for all the codes. */
+static inline void k_refine(struct k_tile *t, const struct k_shape *shape, int reach)
+{
+    struct k_table xqs = {0}, qqs = {0};
+    for (size_t s = 0; s < t->supers; s++)
+        for (int h = 0; h < K_HALVES; h++) {
+            float *at = t->scale.v[s] + LANES * h;
+            f8 scale = f8_load(at);
+            const struct sums sums = k_choose(&scale, t->x[s][h], k_weights(t, s, h),
+                                              f8_set1(t->d[s]), shape, reach);
+            f8_store(at, scale);
+            f8_store(xqs.v[s] + LANES * h, f8_mul(scale, sums.xq));
+            f8_store(qqs.v[s] + LANES * h, f8_mul(scale, f8_mul(scale, sums.qq)));
+        }
+    f8 xq[K_BLOCKS], qq[K_BLOCKS], sum_xq = f8_set1(0.0f), sum_qq = f8_set1(0.0f);
+    k_columns(xq, &xqs);
+    k_columns(qq, &qqs);
+    for (int b = 0; b < K_BLOCKS; b++) {
+        sum_xq = f8_add(sum_xq, xq[b]);
+        sum_qq = f8_add(sum_qq, qq[b]);
+    }
+    const f8 d = half_scale(f8_mul(sum_xq, inverse_of(sum_qq)));
+    f8_store(t->d, f8_select(f8_lt(f8_set1(0.0f), sum_qq), d, f8_load(t->d)));
+}
+
+static inline void k_encode(struct k_tile *t, const struct k_shape *shape)
+{
+    k_first_scales(t, shape);
+    k_refine(t, shape, 1);
+}
+
+/* The codes of super-block s, counted from 0, in the order of its weights. */
+static inline void k_codes(uint8_t codes[SUPER_ELEMS], const struct k_tile *t, size_t s, float half)
+{
+    const f8 offset = f8_set1(half);
+    for (int h = 0; h < K_HALVES; h++) {
+        const f8 *x = t->x[s][h];
+        const f8 inverse = inverse_of(f8_mul(f8_set1(t->d[s]), f8_load(t->scale.v[s] + LANES * h)));
+        uint8_t *to = codes + h * K_HALF_ELEMS;
+        for (int j = 0; j < K_ELEMS; j += 4) {
+            f8 q[4];
+            uint8_t bytes[LANES][4];
+            for (int k = 0; k < 4; k++)
+                q[k] = f8_add(code_of(f8_mul(x[j + k], inverse), half), offset);
+            f8_store_bytes(bytes, q[0], q[1], q[2], q[3]);
+            for (int l = 0; l < LANES; l++)
+                memcpy(to + K_ELEMS * l + j, bytes[l], 4);
+        }
+    }
+}
+
+/* Stored + 32, four bits low and two bits high: byte i % 8, nibble i / 8; byte 8 + i % 4,
+ * bits 2 (i / 4). */
+static inline void q3_k_pack_scales(uint8_t packed[K_SCALE_BYTES], const float scale[K_BLOCKS])
+{
+    memset(packed, 0, K_SCALE_BYTES);
+    for (int i = 0; i < K_BLOCKS; i++) {
+        const int v = (int)scale[i] + 32;
+        packed[i % 8] |= (uint8_t)((v & 15) << (4 * (i / 8)));
+        packed[8 + i % 4] |= (uint8_t)((v >> 4) << (2 * (i / 4)));
+    }
+}
+
+static inline void q3_k_pack(struct block_q3_k *restrict dst, const uint8_t *restrict codes)
+{
+    for (int h = 0; h < 2; h++)
+        for (int j = 0; j < 32; j++) {
+            const uint8_t *q = codes + 128 * h + j;
+            dst->qs[32 * h + j] = (uint8_t)((q[0] & 3) | (q[32] & 3) << 2 | (q[64] & 3) << 4 |
+                                            (q[96] & 3) << 6);
+        }
+    for (int j = 0; j < 32; j++) {
+        int bits = 0;
+        for (int i = 7; i >= 0; i--)
+            bits = bits << 1 | codes[32 * i + j] >> 2;
+        dst->hmask[j] = (uint8_t)bits;
+    }
+}
+
+static inline void q6_k_pack(struct block_q6_k *restrict dst, const uint8_t *restrict codes)
+{
+    for (int h = 0; h < 2; h++)
+        for (int j = 0; j < 32; j++) {
+            const uint8_t *q = codes + 128 * h + j;
+            dst->ql[64 * h + j] = (uint8_t)((q[0] & 15) | (q[64] & 15) << 4);
+            dst->ql[64 * h + 32 + j] = (uint8_t)((q[32] & 15) | (q[96] & 15) << 4);
+            dst->qh[32 * h + j] =
+                (uint8_t)(q[0] >> 4 | q[32] >> 4 << 2 | q[64] >> 4 << 4 | q[96] >> 4 << 6);
+        }
+}
+
+static void encode_q3_k(void *restrict dst, const float *restrict src,
+                        const float *restrict importance, size_t n)
+{
+    static const float starts[] = {-4.0f, -3.6f, -4.4f, -4.8f, 3.2f, 2.8f, 3.6f};
+    static const float scale_starts[] = {-32.0f, -31.5f, 31.4f};
+    static const struct k_shape shape = {4.0f, 32.0f, starts, 7, 1, scale_starts, 3};
+    struct block_q3_k *out = dst;
+    struct k_tile t;
+    uint8_t codes[SUPER_ELEMS];
+    for (size_t i = 0; i < n; i += LANES * SUPER_ELEMS) {
+        k_load(&t, src + i, importance ? importance + i : NULL, (n - i) / SUPER_ELEMS);
+        k_encode(&t, &shape);
+        for (size_t s = 0; s < t.supers; s++, out++) {
+            k_codes(codes, &t, s, shape.half);
+            q3_k_pack(out, codes);
+            q3_k_pack_scales(out->scales, t.scale.v[s]);
+            out->d = half_from_float(t.d[s]);
+        }
+    }
+}
+
+static void encode_q6_k(void *restrict dst, const float *restrict src,
+                        const float *restrict importance, size_t n)
+{
+    static const float starts[] = {-32.0f, -31.3f, 31.3f};
+    static const float scale_starts[] = {-128.0f, -127.4f};
+    static const struct k_shape shape = {32.0f, 128.0f, starts, 3, 1, scale_starts, 2};
+    struct block_q6_k *out = dst;
+    struct k_tile t;
+    uint8_t codes[SUPER_ELEMS];
+    for (size_t i = 0; i < n; i += LANES * SUPER_ELEMS) {
+        k_load(&t, src + i, importance ? importance + i : NULL, (n - i) / SUPER_ELEMS);
+        k_encode(&t, &shape);
+        for (size_t s = 0; s < t.supers; s++, out++) {
+            k_codes(codes, &t, s, shape.half);
+            q6_k_pack(out, codes);
+            for (int b = 0; b < K_BLOCKS; b++)
+                out->scales[b] = (int8_t)t.scale.v[s][b];
+            out->d = half_from_float(t.d[s]);
+        }
+    }
+}
+
+#endif
