@@ -78,6 +78,10 @@ void meta_set_texts(struct meta *m, const char *key, const struct meta_text *tex
 void meta_set_f32s(struct meta *m, const char *key, const float *v, size_t count);
 void meta_set_i32s(struct meta *m, const char *key, const int32_t *v, size_t count);
 
+/* Appends a pair whose key is new and which lies in the meta's arena (or outlives it)
+ * already: for readers, which would copy large arrays twice otherwise. */
+void meta_add(struct meta *m, const char *key, const struct meta_value *value);
+
 /* Removes a key if it is there. */
 void meta_remove(struct meta *m, const char *key);
 
@@ -97,8 +101,9 @@ bool meta_get_f64(const struct meta *m, const char *key, double *v);
 bool meta_get_bool(const struct meta *m, const char *key, bool *v);
 const char *meta_get_text(const struct meta *m, const char *key); /* NULL: not there */
 
-/* "u32", "array of text": for people. */
+/* "u32", "text"; of a value also "array of text": for people. */
 const char *meta_type_name(enum meta_type type);
+const char *meta_value_kind(const struct meta_value *v);
 
 /* Bytes of one value of a fixed-size type; 0 for TEXT and ARRAY. */
 size_t meta_type_bytes(enum meta_type type);
