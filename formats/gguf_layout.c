@@ -3,6 +3,7 @@
 #include "core/mem.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,8 +39,7 @@ bool gguf_layout_tensor(const struct tensor *t, size_t *bytes, struct err *err)
     size_t elems = 1;
     for (int i = 0; i < t->dims; i++) {
         if (t->shape[i] == 0)
-            return err_set(err, ERR_FORMAT, "shape %s has a size of 0",
-                           tensor_shape_text(t, text));
+            return err_set(err, ERR_FORMAT, "shape %s has a size of 0", tensor_shape_text(t, text));
         if (!size_mul(elems, t->shape[i], &elems) || elems > INT64_MAX)
             return err_set(err, ERR_FORMAT, "shape %s has more than 2^63 elements",
                            tensor_shape_text(t, text));
@@ -68,4 +68,16 @@ bool gguf_layout_pad(uint64_t size, size_t alignment, uint64_t *padded)
         return false;
     *padded = (size + alignment - 1) & ~(uint64_t)(alignment - 1);
     return true;
+}
+
+bool gguf_layout_split_name(const char *path, size_t *stem, int *no, int *count)
+{
+    const size_t tail = strlen("-00001-of-00001.gguf");
+    const size_t length = strlen(path);
+    if (length <= tail)
+        return false;
+    *stem = length - tail;
+    int end = 0;
+    return sscanf(path + *stem, "-%5d-of-%5d.gguf%n", no, count, &end) == 2 && end == (int)tail &&
+           *no >= 1 && *no <= *count;
 }

@@ -56,11 +56,21 @@ static void put_value(struct out *o, const struct meta_value *v)
 {
     const float single = v->type == META_F32 ? (float)v->as.f : 0;
     switch (v->type) {
-    case META_TEXT: put_text(o, v->as.text.text, v->as.text.length); break;
-    case META_ARRAY: put_array(o, v); break;
-    case META_F32: put(o, &single, sizeof single); break;
-    case META_F64: put(o, &v->as.f, sizeof v->as.f); break;
-    default: put_uint(o, v->as.u, meta_type_bytes(v->type)); break;
+    case META_TEXT:
+        put_text(o, v->as.text.text, v->as.text.length);
+        break;
+    case META_ARRAY:
+        put_array(o, v);
+        break;
+    case META_F32:
+        put(o, &single, sizeof single);
+        break;
+    case META_F64:
+        put(o, &v->as.f, sizeof v->as.f);
+        break;
+    default:
+        put_uint(o, v->as.u, meta_type_bytes(v->type));
+        break;
     }
 }
 
@@ -114,8 +124,9 @@ static bool check_meta(const struct meta *meta, struct err *err)
 
 struct layout {
     size_t alignment;
-    uint64_t *offset;                /* of each tensor, from `data`; owned */
-    uint64_t header, data, end, all; /* ends of header and its padding, of the last tensor and its */
+    uint64_t *offset; /* of each tensor, from `data`; owned */
+    uint64_t header, data, end,
+        all; /* ends of header and its padding, of the last tensor and its */
 };
 
 /* Places every tensor; l->offset is set even where it fails. */

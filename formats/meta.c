@@ -138,9 +138,9 @@ void meta_set_text(struct meta *m, const char *key, const char *text)
 static void set_array(struct meta *m, const char *key, enum meta_type elem, const void *array,
                       size_t count)
 {
-    meta_set(m, key,
-             &(struct meta_value){
-                 .type = META_ARRAY, .elem = elem, .count = count, .as.array = array});
+    meta_set(
+        m, key,
+        &(struct meta_value){.type = META_ARRAY, .elem = elem, .count = count, .as.array = array});
 }
 
 void meta_set_texts(struct meta *m, const char *key, const struct meta_text *text, size_t count)

@@ -47,7 +47,8 @@ struct meta_value {
         int64_t i;  /* I8..I64 */
         double f;   /* F32, F64 */
         struct meta_text text;
-        const void *array; /* count values of the C type (BOOL: uint8_t), or count struct meta_text */
+        const void
+            *array; /* count values of the C type (BOOL: uint8_t), or count struct meta_text */
     } as;
 };
 
