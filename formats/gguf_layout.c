@@ -3,7 +3,6 @@
 #include "core/mem.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,16 +67,4 @@ bool gguf_layout_pad(uint64_t size, size_t alignment, uint64_t *padded)
         return false;
     *padded = (size + alignment - 1) & ~(uint64_t)(alignment - 1);
     return true;
-}
-
-bool gguf_layout_split_name(const char *path, size_t *stem, int *no, int *count)
-{
-    const size_t tail = strlen("-00001-of-00001.gguf");
-    const size_t length = strlen(path);
-    if (length <= tail)
-        return false;
-    *stem = length - tail;
-    int end = 0;
-    return sscanf(path + *stem, "-%5d-of-%5d.gguf%n", no, count, &end) == 2 && end == (int)tail &&
-           *no >= 1 && *no <= *count;
 }

@@ -19,7 +19,6 @@
 #define GGUF_SPLIT_NO      "split.no"
 #define GGUF_SPLIT_COUNT   "split.count"
 #define GGUF_SPLIT_TENSORS "split.tensors.count"
-#define GGUF_SPLIT_NAME    "%.*s-%05d-of-%05d.gguf" /* stem; file, from 1; files */
 
 enum {
     GGUF_VERSION = 3, /* 2 has the same layout */
@@ -40,9 +39,5 @@ bool gguf_layout_unique(const char **name, size_t count, const char *what, struc
 
 /* The next multiple of `alignment`, a power of two.  False where it does not fit. */
 bool gguf_layout_pad(uint64_t size, size_t alignment, uint64_t *padded);
-
-/* Is `path` named as one of a split set?  Then *stem is the length of what all its files
- * share, and *no (from 1) and *count are what the name says, 1 <= no <= count. */
-bool gguf_layout_split_name(const char *path, size_t *stem, int *no, int *count);
 
 #endif

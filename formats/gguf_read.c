@@ -3,11 +3,11 @@
 #include "core/cursor.h"
 #include "core/mem.h"
 #include "formats/gguf_layout.h"
+#include "formats/shard.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     PAIR_MIN_BYTES = 8 + 1 + 4 + 1,       /* a key of one byte, a type, a value of one byte */
@@ -335,39 +335,28 @@ bool gguf_probe(const char *path, const uint8_t *head, size_t size)
     return size >= strlen(GGUF_MAGIC) && memcmp(head, GGUF_MAGIC, strlen(GGUF_MAGIC)) == 0;
 }
 
-/* A file of the set: the `no`-th (from 0) of `count`, which hold `tensors` (not known: 0). */
-struct part {
-    const char *path;
-    uint64_t no, count, tensors;
-};
-
-static bool check_part(const struct meta *m, struct part *p, struct err *err)
+/* Does the file say of itself what its name says: the s->number-th of s->total? */
+static bool check_split(const struct meta *m, const struct shard *s, struct err *err)
 {
-    uint64_t no = 0, count = 1, tensors = 0;
+    uint64_t no = 0, count = 0; /* 0: whole, or merged */
     const bool said = meta_get_u64(m, GGUF_SPLIT_COUNT, &count);
     meta_get_u64(m, GGUF_SPLIT_NO, &no);
-    meta_get_u64(m, GGUF_SPLIT_TENSORS, &tensors);
-    if (p->count == 1 && count <= 1)
-        return true; /* 0: a set that was merged */
-    if (p->count == 1)
+    if (s->total <= 1 && count <= 1)
+        return true;
+    if (s->total <= 1)
         return err_set(err, ERR_FORMAT,
                        "file %" PRIu64 " of %" PRIu64 " of a split model, but its name does not "
                        "say so: the others cannot be found",
                        no + 1, count);
     if (!said)
         return err_set(err, ERR_FORMAT,
-                       "named as file %" PRIu64 " of %" PRIu64 ", but has no " GGUF_SPLIT_COUNT,
-                       p->no + 1, p->count);
-    if (no != p->no || count != p->count)
+                       "named as file %" PRIu32 " of %" PRIu32 ", but has no " GGUF_SPLIT_COUNT,
+                       s->number, s->total);
+    if (no + 1 != s->number || count != s->total)
         return err_set(err, ERR_FORMAT,
-                       "named as file %" PRIu64 " of %" PRIu64 ", but says that it is file "
+                       "named as file %" PRIu32 " of %" PRIu32 ", but says that it is file "
                        "%" PRIu64 " of %" PRIu64,
-                       p->no + 1, p->count, no + 1, count);
-    if (p->no > 0 && tensors != p->tensors)
-        return err_set(err, ERR_FORMAT,
-                       "of a set of %" PRIu64 " tensors, but the first file's set has %" PRIu64,
-                       tensors, p->tensors);
-    p->tensors = tensors;
+                       s->number, s->total, no + 1, count);
     return true;
 }
 
@@ -384,18 +373,21 @@ static bool add_tensors(struct checkpoint *c, const struct gguf_header *h, struc
     return true;
 }
 
-static bool add_part(struct checkpoint *c, struct part *p, struct err *err)
+/* Adds one file; the metadata of the first is the model's. */
+static bool read_file(struct checkpoint *c, const char *path, struct err *err)
 {
-    const struct map *map = checkpoint_add_map(c, p->path, err);
+    const struct map *map = checkpoint_add_map(c, path, err);
     if (!map)
         return false;
+    struct shard s = {0};
+    shard_parse(&s, path);
     struct gguf_header h;
     if (!gguf_read_header(&h, map->data, map->size, err))
-        return err_wrap(err, "%s", p->path);
-    const bool ok = check_part(&h.meta, p, err) && add_tensors(c, &h, err);
+        return err_wrap(err, "%s", path);
+    const bool ok = check_split(&h.meta, &s, err) && add_tensors(c, &h, err);
     if (!ok) {
-        err_wrap(err, "%s", p->path);
-    } else if (p->no == 0) {
+        err_wrap(err, "%s", path);
+    } else if (c->maps == 1) {
         c->meta = h.meta;
         h.meta = (struct meta){0};
     }
@@ -403,38 +395,18 @@ static bool add_part(struct checkpoint *c, struct part *p, struct err *err)
     return ok;
 }
 
-static bool add_set(struct checkpoint *c, const char *path, size_t stem, uint64_t count,
-                    struct err *err)
-{
-    struct part p = {.count = count};
-    for (p.no = 0; p.no < count; p.no++) {
-        p.path =
-            arena_printf(&c->arena, GGUF_SPLIT_NAME, (int)stem, path, (int)p.no + 1, (int)count);
-        if (!p.path)
-            return err_set(err, ERR_MEMORY, "%s: no memory for the names of the set", path);
-        if (access(p.path, F_OK) != 0)
-            return err_set(err, ERR_IO, "shard %" PRIu64 " of %" PRIu64 " is missing: %s", p.no + 1,
-                           count, p.path);
-        if (!add_part(c, &p, err))
-            return false;
-    }
-    return c->tensors == p.tensors ||
-           err_set(err, ERR_FORMAT,
-                   "%s: the %" PRIu64 " files hold %zu tensors, " GGUF_SPLIT_TENSORS
-                   " says %" PRIu64,
-                   path, count, c->tensors, p.tensors);
-}
-
 bool gguf_open(struct checkpoint *c, const char *path, struct err *err)
 {
-    size_t stem;
-    int no, count;
-    struct part whole = {.path = path, .count = 1};
-    const bool ok = gguf_layout_split_name(path, &stem, &no, &count) && count > 1
-                        ? add_set(c, path, stem, (uint64_t)count, err)
-                        : add_part(c, &whole, err);
+    if (!shard_open(c, path, read_file, err))
+        return false;
+    uint64_t tensors = c->tensors;
+    meta_get_u64(&c->meta, GGUF_SPLIT_TENSORS, &tensors);
+    if (tensors != c->tensors)
+        return err_set(err, ERR_FORMAT,
+                       "%s: %zu tensors in %zu files, but " GGUF_SPLIT_TENSORS " is %" PRIu64, path,
+                       c->tensors, c->maps, tensors);
     meta_remove(&c->meta, GGUF_SPLIT_NO);
     meta_remove(&c->meta, GGUF_SPLIT_COUNT);
     meta_remove(&c->meta, GGUF_SPLIT_TENSORS);
-    return ok;
+    return true;
 }

@@ -135,8 +135,8 @@ static bool write_parts(struct parts *p, const struct checkpoint *c, bool force,
 static bool name_parts(struct parts *p, const char *prefix, struct err *err)
 {
     for (size_t i = 0; i < p->count; i++) {
-        p->part[i].path = arena_printf(&p->arena, GGUF_SPLIT_NAME, (int)strlen(prefix), prefix,
-                                       (int)i + 1, (int)p->count);
+        p->part[i].path =
+            arena_printf(&p->arena, "%s-%05zu-of-%05zu.gguf", prefix, i + 1, p->count);
         if (!p->part[i].path)
             return err_set(err, ERR_MEMORY, "%s: no memory for %zu names", prefix, p->count);
     }
