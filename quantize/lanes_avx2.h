@@ -118,4 +118,30 @@ static inline float f8_largest(f8 a)
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
+typedef __m256i i8;
+
+/* Four comparisons, each with the limit that halves what is left. */
+static inline i8 f8_rank16(f8 a, const float limit[15])
+{
+    const __m256 quarters = _mm256_setr_ps(limit[1], limit[5], limit[9], limit[13], 0, 0, 0, 0);
+    const __m256 eighths = _mm256_setr_ps(limit[0], limit[2], limit[4], limit[6], limit[8],
+                                          limit[10], limit[12], limit[14]);
+    const __m256 high = f8_lt(f8_set1(limit[7]), a);
+    const __m256 second = f8_lt(f8_select(high, f8_set1(limit[11]), f8_set1(limit[3])), a);
+    __m256i r = _mm256_castps_si256(high); /* minus the rank so far */
+    r = _mm256_add_epi32(_mm256_add_epi32(r, r), _mm256_castps_si256(second));
+    __m256i at = _mm256_sub_epi32(_mm256_setzero_si256(), r);
+    const __m256 third = f8_lt(_mm256_permutevar8x32_ps(quarters, at), a);
+    at = _mm256_sub_epi32(_mm256_add_epi32(at, at), _mm256_castps_si256(third));
+    const __m256 fourth = f8_lt(_mm256_permutevar8x32_ps(eighths, at), a);
+    return _mm256_sub_epi32(_mm256_add_epi32(at, at), _mm256_castps_si256(fourth));
+}
+
+static inline f8 f8_pick16(const float table[16], i8 index)
+{
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index);
+    const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index);
+    return f8_select(_mm256_castsi256_ps(_mm256_slli_epi32(index, 28)), high, low);
+}
+
 #endif

@@ -158,6 +158,30 @@ static inline float f8_largest(f8 a)
     return most;
 }
 
+/* Indices into tables of sixteen. */
+typedef struct {
+    int32_t v[LANES];
+} i8;
+
+/* How many of fifteen rising limits lie below a. */
+static inline i8 f8_rank16(f8 a, const float limit[15])
+{
+    i8 r;
+    for (int l = 0; l < LANES; l++) {
+        r.v[l] = 0;
+        for (int i = 0; i < 15; i++)
+            r.v[l] += a.v[l] > limit[i];
+    }
+    return r;
+}
+
+static inline f8 f8_pick16(const float table[16], i8 index)
+{
+    f8 r;
+    LANES_EACH(table[index.v[l]]);
+    return r;
+}
+
 #undef LANES_EACH
 
 #endif

@@ -1,7 +1,16 @@
-/* lookup.c - the encoders of the table types in plain C: the reference. */
+/* lookup.c - the encoders of the table and ternary types in plain C: the reference. */
 #include "quantize/kernels.h"
+
+#include "quantize/lanes_scalar.h"
+
+#include "quantize/lookup_impl.h"
+#include "quantize/ternary_impl.h"
 
 void lookup_init_scalar(struct kernels *k)
 {
-    (void)k;
+    k->encode[DTYPE_IQ4_NL] = encode_iq4_nl;
+    k->encode[DTYPE_IQ4_XS] = encode_iq4_xs;
+    k->encode[DTYPE_MXFP4] = encode_mxfp4;
+    k->encode[DTYPE_TQ1_0] = encode_tq1_0;
+    k->encode[DTYPE_TQ2_0] = encode_tq2_0;
 }
