@@ -3,6 +3,7 @@
 #include "core/block.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <strings.h>
 
 #define QUANTIZED(ID, name, gguf, elems, block)                                                    \
@@ -71,7 +72,7 @@ const struct dtype *dtype_find_gguf(uint32_t number)
 const struct dtype *dtype_find_safetensors(const char *name)
 {
     for (size_t i = 0; i < DTYPE_COUNT; i++)
-        if (table[i].safetensors && strcasecmp(table[i].safetensors, name) == 0)
+        if (table[i].safetensors && strcmp(table[i].safetensors, name) == 0)
             return &table[i];
     return NULL;
 }

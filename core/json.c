@@ -6,13 +6,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-json_t *json_parse(const char *name, const void *data, size_t size, struct err *err)
+static json_t *parse(const char *name, const void *data, size_t size, size_t flags,
+                     struct err *err)
 {
     json_error_t e;
-    json_t *root = json_loadb(data ? data : "", size, JSON_ALLOW_NUL, &e);
+    json_t *root = json_loadb(data ? data : "", size, JSON_ALLOW_NUL | flags, &e);
     if (!root)
         err_set(err, ERR_FORMAT, "%s: line %d, column %d: %s", name, e.line, e.column, e.text);
     return root;
+}
+
+json_t *json_parse(const char *name, const void *data, size_t size, struct err *err)
+{
+    return parse(name, data, size, 0, err);
+}
+
+json_t *json_parse_unique(const char *name, const void *data, size_t size, struct err *err)
+{
+    return parse(name, data, size, JSON_REJECT_DUPLICATES, err);
 }
 
 json_t *json_open(const char *path, struct err *err)
