@@ -1,12 +1,13 @@
-# `make help` lists the targets.
+# `make help` lists the targets.  `make demo` and `make test` need nothing else first.
 CC       ?= cc
+PREFIX   ?= /usr/local
 OPT      ?= -O2 -g
+B        ?= build
 WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion \
             -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wcast-qual -Wundef -Werror
 CFLAGS   += -std=c11 $(OPT) $(WARN) -ffp-contract=off -pthread
-CPPFLAGS += -I. -D_POSIX_C_SOURCE=200809L
+CPPFLAGS += -I. -D_POSIX_C_SOURCE=200809L $(if $(AVX2),-DQUERN_AVX2)
 LDLIBS   += -ljansson -lpcre2-8 -lm
-B        ?= build
 
 FOLDERS = core quantize formats model calib eval
 # AVX2 kernels are built where the compiler can; the program asks the machine at start.
@@ -14,37 +15,116 @@ AVX2   := $(shell echo | $(CC) -mavx2 -mf16c -x c -E - >/dev/null 2>&1 && echo y
 ALL    := $(wildcard $(FOLDERS:%=%/*.c))
 LIB    := $(if $(AVX2),$(ALL),$(filter-out %_avx2.c,$(ALL)))
 TOOLS  := $(wildcard tools/*.c)
-TESTS  := $(patsubst %.c,$(B)/%,$(wildcard tests/*/test_*.c))
-CPPFLAGS += $(if $(AVX2),-DQUERN_AVX2)
+# What the program's main file does not own, for the tests of tools/.
+SHELL_PARTS := $(filter-out tools/main.c tools/cmd_%.c,$(TOOLS))
+UNIT   := $(patsubst %.c,$(B)/%,$(wildcard tests/*/test_*.c))
+HELPER := $(patsubst %.c,$(B)/%,$(filter-out $(wildcard tests/*/test_*.c tests/fuzz/*.c),$(wildcard tests/*/*.c)))
+PYTHON  = $(B)/venv/bin/python
+FUZZ   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 $(B)/%_avx2.o: CFLAGS += -mavx2 -mf16c
 
 ## all: build the library and the program quern
 all: $(B)/libquern.a $(B)/quern
 
+## setup: install what the build needs (apt-get; elsewhere prints the list)
+setup:
+	@tools/setup.sh build
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	@echo '  cc $<'; $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/libquern.a: $(LIB:%.c=$(B)/%.o)
-	@rm -f $@
-	$(AR) rcs $@ $^
+	@rm -f $@; echo '  ar $@'; $(AR) rcs $@ $^
 
 $(B)/quern: $(TOOLS:%.c=$(B)/%.o) $(B)/libquern.a
-	$(CC) $(CFLAGS) $^ $(LDLIBS) -o $@
+	@echo '  ld $@'; $(CC) $(CFLAGS) $^ $(LDLIBS) -o $@
 
-$(B)/tests/%: tests/%.c $(B)/libquern.a
+$(B)/tests/%: tests/%.c $(SHELL_PARTS:%.c=$(B)/%.o) $(B)/libquern.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< $(B)/libquern.a -lcmocka $(LDLIBS) -o $@
+	@echo '  cc $<'; $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(filter %.c %.o %.a,$^) $(if $(findstring test_,$(@F)),-lcmocka) $(LDLIBS) -o $@
 
-## test: build and run all tests
-test: $(TESTS)
-	CMOCKA_MESSAGE_OUTPUT=TAP prove -e '' $(TESTS)
+## demo: set up, build, then convert, quantize, verify and compare the example model
+demo: setup
+	@$(MAKE) --no-print-directory all
+	@examples/demo.sh $(B)
+
+## test: set up, then run all tests: units, command line, other people's tools as oracles
+test: setup-tests
+	@$(MAKE) --no-print-directory units cli oracles
+
+setup-tests:
+	@tools/setup.sh build tests
+
+## units: the C tests alone
+units: $(UNIT)
+	CMOCKA_MESSAGE_OUTPUT=TAP prove -e '' $(UNIT)
+
+## cli: the tests of the command line alone
+cli: all $(HELPER)
+	prove -e sh tests/cli/*.sh :: $(B)
+
+## oracles: agreement with the gguf and safetensors packages and with stock llama.cpp
+oracles: all $(HELPER) $(B)/venv/ready
+	prove -e $(PYTHON) tests/oracle/test_*.py :: $(B)
+
+$(B)/venv/ready: tests/oracle/requirements.txt
+	python3 -m venv $(B)/venv
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+## asan: the C and command-line tests under AddressSanitizer and UBSan
+asan:
+	$(MAKE) B=build-asan OPT="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" units cli
+
+## tsan: the C tests under ThreadSanitizer
+tsan:
+	$(MAKE) B=build-tsan OPT="-O1 -g -fsanitize=thread" units
+
+## fuzz-NAME: fuzz one reader (gguf, safetensors, config, tokenizer, imatrix) for FUZZ_TIME seconds
+FUZZ_TIME ?= 60
+fuzz-%: build-fuzz/%
+	@mkdir -p build-fuzz/corpus-$*
+	$< -max_total_time=$(FUZZ_TIME) -timeout=10 -rss_limit_mb=4096 build-fuzz/corpus-$* tests/fuzz/corpus/$*
+
+## replay: every fuzzer over its corpus in the tree, once
+replay: $(FUZZ:%=build-fuzz/%)
+	for f in $(FUZZ); do build-fuzz/$$f -runs=0 tests/fuzz/corpus/$$f 2>&1 | tail -n 1 || exit 1; done
+
+build-fuzz/%: tests/fuzz/fuzz_%.c $(ALL) $(wildcard $(FOLDERS:%=%/*.h))
+	@mkdir -p $(@D)
+	clang -I. -D_POSIX_C_SOURCE=200809L -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
+	  -fno-sanitize-recover=undefined -ffp-contract=off -pthread $< $(filter-out %_avx2.c,$(ALL)) $(LDLIBS) -o $@
+
+## lint: layers, sizes, headers, format, cppcheck, clang-tidy
+lint:
+	@tools/setup.sh lint
+	@tests/lint/lint.sh
+
+## bench: speed, memory and error beside stock llama.cpp's quantizer
+bench: all $(HELPER) $(B)/venv/ready
+	$(PYTHON) tests/bench/quantize_bench.py $(B)
+
+## install: program, library, headers and man pages under $(DESTDIR)$(PREFIX)
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(B)/quern $(DESTDIR)$(PREFIX)/bin/quern
+	install -m 644 tools/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/lib $(FOLDERS:%=$(DESTDIR)$(PREFIX)/include/quern/%)
+	install -m 644 $(B)/libquern.a $(DESTDIR)$(PREFIX)/lib/libquern.a
+	for f in $(FOLDERS); do for h in $$f/*.h; do [ ! -e $$h ] || \
+	  install -m 644 $$h $(DESTDIR)$(PREFIX)/include/quern/$$h || exit 1; done; done
+
+## clean: remove everything that was built
+clean:
+	rm -rf build build-asan build-tsan build-fuzz
 
 ## help: this list
 help:
 	@sed -n 's/^## //p' Makefile | sort | awk -F': ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-.PHONY: all test help
+.PHONY: all setup setup-tests demo test units cli oracles asan tsan replay lint bench install clean help
 .DEFAULT_GOAL := all
--include $(LIB:%.c=$(B)/%.d) $(TOOLS:%.c=$(B)/%.d) $(TESTS:%=%.d)
+.SECONDARY:
+-include $(LIB:%.c=$(B)/%.d) $(TOOLS:%.c=$(B)/%.d) $(UNIT:%=%.d) $(HELPER:%=%.d)

@@ -1,0 +1,195 @@
+#include "model/produce.h"
+
+#include "core/mem.h"
+#include "formats/gguf_write.h"
+#include "model/chunks.h"
+#include "quantize/q4_0_grid.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct job {
+    const struct produce_item *item;
+    const struct produce_options *o;
+    const struct gguf_writer *writer;
+    size_t index, cols, rows, row_bytes;
+    bool copy;
+};
+
+/* Rows of the source come as bytes where only their order changes. */
+static bool can_copy(const struct produce_item *item)
+{
+    const struct plan_tensor *t = item->tensor;
+    return t->source && t->source->dtype == item->dtype && tensor_rows(&t->out) > 0 &&
+           plan_row(t, 0) != NULL;
+}
+
+/* Names the first NaN or infinity of rows that start at row `row`, or sets all to 0. */
+static bool check_finite(const struct job *j, float *x, size_t n, size_t row,
+                         struct chunk_part *part)
+{
+    for (size_t i = 0; (i += j->o->kernels->find_nonfinite(x + i, n - i)) < n; i++) {
+        if (!j->o->allow_nan)
+            return err_set(&part->err, ERR_NUMERIC,
+                           "%s at row %zu, column %zu; --allow-nan lets it through",
+                           isnan(x[i]) ? "NaN" : "infinity", row + i / j->cols, i % j->cols);
+        part->nonfinite++;
+        x[i] = 0.0f;
+    }
+    return true;
+}
+
+static bool check_decoded(const struct job *j, const float *x, const float *y, size_t n, size_t row,
+                          struct chunk_part *part)
+{
+    const size_t i = j->o->kernels->find_nonfinite(y, n);
+    return i == n || err_set(&part->err, ERR_NUMERIC, "%g at row %zu, column %zu does not fit %s",
+                             (double)x[i], row + i / j->cols, i % j->cols, j->item->dtype->name);
+}
+
+static const float *importance_of(const struct job *j, size_t row)
+{
+    if (!j->item->importance)
+        return NULL;
+    return j->item->importance + row / (j->rows / j->item->matrices) * j->cols;
+}
+
+static void copy_rows(const struct job *j, size_t row, size_t rows, uint8_t *to)
+{
+    for (size_t r = 0; r < rows; r++)
+        memcpy(to + r * j->row_bytes, plan_row(j->item->tensor, row + r), j->row_bytes);
+}
+
+static void encode_rows(const struct job *j, size_t row, size_t rows,
+                        const struct chunk_scratch *s, struct chunk_part *part)
+{
+    const struct kernels *k = j->o->kernels;
+    const enum dtype_id id = j->item->dtype->id;
+    for (size_t r = 0; r < rows; r++) {
+        const float *x = s->x + r * j->cols, *importance = importance_of(j, row + r);
+        float *y = s->y + r * j->cols;
+        k->encode[id](s->bytes + r * j->row_bytes, x, importance, j->cols);
+        k->decode[id](y, s->bytes + r * j->row_bytes, j->cols);
+        k->add_error(&part->sums, x, y, importance, j->cols);
+        if (id == DTYPE_Q4_0 && q4_0_row_on_grid(x, j->cols))
+            part->grid_rows++;
+    }
+}
+
+static void produce_rows(void *arg, size_t row, size_t rows, const struct chunk_scratch *s,
+                         struct chunk_part *part)
+{
+    const struct job *j = arg;
+    const size_t n = rows * j->cols;
+    plan_read(j->item->tensor, j->o->kernels, row, rows, s->x);
+    if (!check_finite(j, s->x, n, row, part))
+        return;
+    if (j->copy)
+        copy_rows(j, row, rows, s->bytes);
+    else
+        encode_rows(j, row, rows, s, part);
+    if (j->copy || check_decoded(j, s->x, s->y, n, row, part))
+        gguf_write_data(j->writer, j->index, (uint64_t)row * j->row_bytes, s->bytes,
+                        rows * j->row_bytes, &part->err);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool produce_tensor(struct job *j, struct chunks *chunks, struct produce_result *r,
+                           struct err *err)
+{
+    const struct tensor *out = &j->item->tensor->out;
+    const double start = now();
+    struct chunk_part total = {0};
+    j->cols = (size_t)tensor_cols(out);
+    j->rows = (size_t)tensor_rows(out);
+    j->copy = can_copy(j->item);
+    if (!dtype_row_bytes(j->item->dtype, j->cols, &j->row_bytes, err) ||
+        !chunks_for(chunks, j->rows, j->cols, produce_rows, j, j->o->progress, out->name,
+                    j->row_bytes, &total, err))
+        return err_wrap(err, "tensor '%s'", out->name);
+    if (j->item->tensor->source)
+        checkpoint_release(j->o->source, j->item->tensor->source);
+    *r = (struct produce_result){.sums = total.sums,
+                                 .copied = j->copy,
+                                 .nonfinite = total.nonfinite,
+                                 .grid_rows = total.grid_rows,
+                                 .seconds = now() - start};
+    return true;
+}
+
+static uint64_t widest(const struct produce_item *item, size_t items)
+{
+    uint64_t cols = 0;
+    for (size_t i = 0; i < items; i++)
+        if (tensor_cols(&item[i].tensor->out) > cols)
+            cols = tensor_cols(&item[i].tensor->out);
+    return cols;
+}
+
+/* The writer's view of the items: their tensors with the types they become. */
+static const struct tensor **output_tensors(const struct produce_item *item, size_t items,
+                                            struct tensor *own)
+{
+    const struct tensor **list = own ? mem_alloc(items, sizeof *list) : NULL;
+    for (size_t i = 0; list && i < items; i++) {
+        own[i] = item[i].tensor->out;
+        own[i].dtype = item[i].dtype;
+        list[i] = &own[i];
+    }
+    return list;
+}
+
+bool produce_size(const struct meta *meta, const struct produce_item *item, size_t items,
+                  uint64_t *bytes, struct err *err)
+{
+    struct tensor *own = mem_alloc(items, sizeof *own);
+    const struct tensor **list = output_tensors(item, items, own);
+    const bool ok = list ? gguf_write_size(meta, list, items, bytes, err)
+                         : err_set(err, ERR_MEMORY, "no memory for %zu tensors", items);
+    free(list);
+    free(own);
+    return ok;
+}
+
+bool produce_gguf(const char *path, const struct meta *meta, const struct produce_item *item,
+                  size_t items, const struct produce_options *options,
+                  struct produce_result *result, struct err *err)
+{
+    bool ok = false;
+    struct gguf_writer writer = {0};
+    struct chunks chunks = {0};
+    struct tensor *own = mem_alloc(items, sizeof *own);
+    const struct tensor **list = output_tensors(item, items, own);
+    struct job j = {.o = options, .writer = &writer};
+    if (!list) {
+        err_set(err, ERR_MEMORY, "no memory for %zu tensors", items);
+        goto done;
+    }
+    if (!chunks_open(&chunks, options->pool, widest(item, items), err) ||
+        !gguf_write_open(&writer, path, options->force, meta, list, items, err))
+        goto done;
+    if (options->progress) {
+        options->progress->done = 0;
+        options->progress->total = writer.bytes - writer.data;
+    }
+    for (j.index = 0; j.index < items; j.index++) {
+        j.item = &item[j.index];
+        if (!produce_tensor(&j, &chunks, &result[j.index], err))
+            goto done;
+    }
+    ok = gguf_write_commit(&writer, err);
+done:
+    gguf_write_close(&writer);
+    chunks_close(&chunks);
+    free(list);
+    free(own);
+    return ok;
+}

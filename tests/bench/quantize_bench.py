@@ -1,0 +1,119 @@
+"""Speed, memory and error of `quern quantize` beside stock llama.cpp's quantizer, in one run.
+
+usage: quantize_bench.py BUILD_DIR [--types Q4_K_M,...] [--threads 2] [--runs 3] [--folder DIR] [--large]
+
+Makes a random Llama of 300 M weights (tests/bench/make_model.c), converts it to F16 GGUF, and quantizes
+that with both, the same threads, in turn.  Prints wall-clock medians, the ratio, both errors against the
+source (quern verify measures both), and the peak of anonymous resident memory (RssAnon of
+/proc/PID/status, every 2 ms: page cache and mapped files are not in it).  --large adds the memory of a
+7B-shaped model (13.5 GB, made on the fly).
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "oracle"))
+
+FTYPE = {"Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K_M": 12, "Q4_K_M": 15,
+         "Q5_K_M": 17, "Q6_K": 18, "IQ4_NL": 25, "IQ4_XS": 30}
+STOCK = "import sys, stock; stock.quantize(sys.argv[1], sys.argv[2], int(sys.argv[3]), threads=int(sys.argv[4]))"
+
+
+def timed(command, env=None):
+    """Seconds and peak RssAnon in MiB of a command."""
+    start, peak = time.monotonic(), 0
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env)
+    while process.poll() is None:
+        try:
+            with open(f"/proc/{process.pid}/status") as status:
+                for line in status:
+                    if line.startswith("RssAnon"):
+                        peak = max(peak, int(line.split()[1]))
+        except (FileNotFoundError, ProcessLookupError):
+            break
+        time.sleep(0.002)
+    talk = process.communicate()[1]
+    if process.returncode != 0:
+        raise SystemExit(f"{command}: {talk.decode()}")
+    return time.monotonic() - start, peak / 1024
+
+
+def mse(quern, file, source):
+    report = json.loads(subprocess.run([quern, "verify", "--json", file, source], capture_output=True, check=True).stdout)
+    rows = [t for t in report["tensors"] if t["status"] == "quantized"]
+    return sum(t["mse"] * t["weights"] for t in rows) / sum(t["weights"] for t in rows)
+
+
+def copy_time(source, target, runs):
+    seconds = []
+    for _ in range(runs):
+        seconds.append(timed(["cp", source, target])[0])
+        os.remove(target)
+    return statistics.median(seconds)
+
+
+def bench_types(args, quern, source, folder):
+    env = dict(os.environ, PYTHONPATH=str(pathlib.Path(__file__).parent.parent / "oracle"))
+    copy = copy_time(source, folder / "copy", args.runs)
+    print(f"plain copy of the source ({source.stat().st_size / 2**20:.0f} MiB): {copy:.2f} s\n")
+    print("| type | quern s | stock s | stock/quern | quern/copy | quern mse | stock mse | mse ratio | quern MiB anon |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name in args.types.split(","):
+        ours, theirs = folder / "ours.gguf", folder / "stock.gguf"
+        seconds, peak = [], 0
+        for _ in range(args.runs):
+            t, m = timed([quern, "quantize", source, "-o", ours, "--type", name, "--force", "--quiet", "-t", str(args.threads)])
+            seconds.append(t)
+            peak = max(peak, m)
+        stock, _ = timed([sys.executable, "-c", STOCK, source, theirs, str(FTYPE[name]), str(args.threads)], env)
+        own, a, b = statistics.median(seconds), mse(quern, ours, source), mse(quern, theirs, source)
+        print(f"| {name} | {own:.2f} | {stock:.2f} | {stock / own:.1f} | {own / copy:.2f} | {a:.4e} | {b:.4e} | {a / b:.4f} | {peak:.0f} |", flush=True)
+        ours.unlink()
+        theirs.unlink()
+
+
+def memory(quern, folder, make, name, shape, largest):
+    model = folder / name
+    subprocess.run([make, model, "examples/demo", *map(str, shape)], check=True)
+    limit = 3 * largest * 4 / 2**20 + 128
+    for command, kind in (("convert", []), ("quantize", ["--type", "Q4_K_M"])):
+        seconds, peak = timed([quern, command, model, "-o", folder / "out.gguf", "--force", "--quiet", *kind])
+        print(f"{name} {command}: {seconds:.1f} s, peak {peak:.0f} MiB anonymous; the bound is {limit:.0f} MiB", flush=True)
+    shutil.rmtree(model)
+    (folder / "out.gguf").unlink()
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("build")
+    parser.add_argument("--types", default="Q4_K_M,Q2_K,Q3_K_M,Q5_K_M,Q6_K,Q4_0,Q8_0")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--folder", default=None)
+    parser.add_argument("--large", action="store_true")
+    args = parser.parse_args()
+    build = pathlib.Path(args.build)
+    quern, make = build / "quern", build / "tests/bench/make_model"
+    shape300 = (20, 1024, 16, 8, 2816, 32000)
+    with tempfile.TemporaryDirectory(dir=args.folder) as tmp:
+        folder = pathlib.Path(tmp)
+        subprocess.run([make, folder / "m300", "examples/demo", *map(str, shape300)], check=True)
+        source = folder / "m300-f16.gguf"
+        subprocess.run([quern, "convert", folder / "m300", "-o", source, "--quiet"], check=True)
+        shutil.rmtree(folder / "m300")
+        bench_types(args, quern, source, folder)
+        source.unlink()
+        print()
+        memory(quern, folder, make, "300M", shape300, 32000 * 1024)
+        if args.large:
+            memory(quern, folder, make, "7B", (32, 4096, 32, 32, 11008, 32000), 32000 * 4096)
+
+
+main()
