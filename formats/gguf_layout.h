@@ -16,6 +16,7 @@
 
 #define GGUF_MAGIC         "GGUF"
 #define GGUF_KEY_ALIGNMENT "general.alignment"
+#define GGUF_KEY_TYPE      "general.type"
 #define GGUF_SPLIT_NO      "split.no"
 #define GGUF_SPLIT_COUNT   "split.count"
 #define GGUF_SPLIT_TENSORS "split.tensors.count"

@@ -362,14 +362,9 @@ static bool check_split(const struct meta *m, const struct shard *s, struct err 
 
 static bool add_tensors(struct checkpoint *c, const struct gguf_header *h, struct err *err)
 {
-    for (size_t i = 0; i < h->tensors; i++) {
-        struct tensor t = h->tensor[i];
-        t.name = arena_text(&c->arena, t.name, strlen(t.name));
-        if (!t.name)
-            return err_set(err, ERR_MEMORY, "no memory for %zu names", h->tensors);
-        if (!checkpoint_add_tensor(c, &t, err))
+    for (size_t i = 0; i < h->tensors; i++)
+        if (!checkpoint_add_tensor(c, &h->tensor[i], err))
             return false;
-    }
     return true;
 }
 
