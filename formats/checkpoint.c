@@ -37,8 +37,8 @@ const char *container_names(char text[CONTAINER_NAMES])
 {
     int n = 0;
     for (size_t i = 0; container_at(i); i++)
-        n += snprintf(text + n, (size_t)(CONTAINER_NAMES - n), "%s%s", i ? ", " : "",
-                      table[i].name);
+        n +=
+            snprintf(text + n, (size_t)(CONTAINER_NAMES - n), "%s%s", i ? ", " : "", table[i].name);
     return text;
 }
 
@@ -138,8 +138,7 @@ static bool load_config(struct checkpoint *c, struct err *err)
         return true;
     if (!(c->config = json_open(path, err)))
         return false;
-    return json_is_object(c->config) ||
-           err_set(err, ERR_FORMAT, "%s: not a JSON object", path);
+    return json_is_object(c->config) || err_set(err, ERR_FORMAT, "%s: not a JSON object", path);
 }
 
 /* Who reads this file? */
@@ -181,9 +180,10 @@ static const char *resolve(struct checkpoint *c, const char *path, struct err *e
         length--;
     const char *slash = strrchr(path, '/');
     if (!(c->path = arena_text(&c->arena, path, length)) ||
-        !(c->folder = S_ISDIR(st.st_mode) ? c->path
-                      : !slash            ? "."
-                      : arena_text(&c->arena, path, slash > path ? (size_t)(slash - path) : 1))) {
+        !(c->folder =
+              S_ISDIR(st.st_mode) ? c->path
+              : !slash            ? "."
+                       : arena_text(&c->arena, path, slash > path ? (size_t)(slash - path) : 1))) {
         no_memory(path, err);
         return NULL;
     }

@@ -33,18 +33,18 @@ enum { CHECKPOINT_HEAD = 64 };
 
 struct checkpoint {
     const struct container *container;
-    struct arena arena;            /* names and paths */
-    const char *path;              /* as given */
-    const char *folder;            /* where config.json and the tokenizer lie */
-    struct tensor *tensor;         /* in the order of the files, then of their data */
+    struct arena arena;    /* names and paths */
+    const char *path;      /* as given */
+    const char *folder;    /* where config.json and the tokenizer lie */
+    struct tensor *tensor; /* in the order of the files, then of their data */
     size_t tensors;
     const struct tensor **by_name; /* the same, sorted by name */
     struct map *map;               /* one a file */
     const char **file;             /* their paths */
     size_t maps;
-    struct meta meta;              /* GGUF: its metadata */
-    json_t *config;                /* config.json, or NULL */
-    json_t *header;                /* safetensors: __metadata__ of the first file, or NULL */
+    struct meta meta; /* GGUF: its metadata */
+    json_t *config;   /* config.json, or NULL */
+    json_t *header;   /* safetensors: __metadata__ of the first file, or NULL */
 };
 
 /* Opens a folder, a model file, one shard of many, or an index.  Fails with ERR_IO, ERR_FORMAT,

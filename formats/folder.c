@@ -126,8 +126,8 @@ static const char *names_text(const struct candidate *f, size_t count, char text
                      i ? "more" : "files");
             break;
         }
-        at += (size_t)snprintf(text + at, size - at, "%s%s%s%s%s", gap, f[i].name,
-                               kind ? " (" : "", kind ? kind : "", kind ? ")" : "");
+        at += (size_t)snprintf(text + at, size - at, "%s%s%s%s%s", gap, f[i].name, kind ? " (" : "",
+                               kind ? kind : "", kind ? ")" : "");
     }
     return text;
 }

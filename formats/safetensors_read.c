@@ -69,8 +69,10 @@ static bool read_entry(struct entry *e, const json_t *value, const uint8_t *data
         return err_set(err, ERR_FORMAT, "data from byte %" PRIu64 " back to %" PRIu64, e->begin,
                        e->end);
     if (e->end > size)
-        return err_set(err, ERR_FORMAT, "data ends at byte %" PRIu64 " after the header, the file "
-                       "at %zu: it is cut short", e->end, size);
+        return err_set(err, ERR_FORMAT,
+                       "data ends at byte %" PRIu64 " after the header, the file "
+                       "at %zu: it is cut short",
+                       e->end, size);
     e->tensor.data = data + e->begin;
     e->tensor.bytes = (size_t)(e->end - e->begin);
     return true;
@@ -93,28 +95,32 @@ static bool add_entries(struct checkpoint *c, struct entry *e, size_t entries, s
         qsort(e, entries, sizeof *e, compare_entries);
     for (size_t i = 0; i < entries; i++) {
         if (e[i].begin < at)
-            return err_set(err, ERR_FORMAT, "tensor '%s': data begins at byte %" PRIu64 ", inside "
-                           "that of '%s', which ends at %" PRIu64, e[i].tensor.name, e[i].begin,
-                           e[i - 1].tensor.name, at);
+            return err_set(err, ERR_FORMAT,
+                           "tensor '%s': data begins at byte %" PRIu64 ", inside "
+                           "that of '%s', which ends at %" PRIu64,
+                           e[i].tensor.name, e[i].begin, e[i - 1].tensor.name, at);
         if (e[i].begin > at)
-            return err_set(err, ERR_FORMAT, "tensor '%s': data begins at byte %" PRIu64 ", and the "
-                           "bytes from %" PRIu64 " on belong to no tensor", e[i].tensor.name,
-                           e[i].begin, at);
+            return err_set(err, ERR_FORMAT,
+                           "tensor '%s': data begins at byte %" PRIu64 ", and the "
+                           "bytes from %" PRIu64 " on belong to no tensor",
+                           e[i].tensor.name, e[i].begin, at);
         if (!checkpoint_add_tensor(c, &e[i].tensor, err))
             return false;
         at = e[i].end;
     }
-    return at == size || err_set(err, ERR_FORMAT, "the last %" PRIu64 " of %zu data bytes belong "
-                                 "to no tensor", size - at, size);
+    return at == size || err_set(err, ERR_FORMAT,
+                                 "the last %" PRIu64 " of %zu data bytes belong "
+                                 "to no tensor",
+                                 size - at, size);
 }
 
-static bool check_metadata(const json_t *metadata, struct err *err)
+static bool check_metadata(json_t *metadata, struct err *err)
 {
     const char *key;
     json_t *value;
     if (!json_is_object(metadata))
         return err_set(err, ERR_FORMAT, "__metadata__ is not an object");
-    json_object_foreach((json_t *)(uintptr_t)metadata, key, value)
+    json_object_foreach (metadata, key, value)
         if (!json_is_string(value))
             return err_set(err, ERR_FORMAT, "__metadata__: '%s' is not a text", key);
     return true;
@@ -138,7 +144,7 @@ static bool read_header(struct checkpoint *c, json_t *header, const uint8_t *dat
     size_t entries = 0;
     bool ok = true;
     const char *name;
-    json_object_foreach(header, name, value) {
+    json_object_foreach (header, name, value) {
         if (!ok || strcmp(name, "__metadata__") == 0)
             continue;
         entry[entries].tensor.name = name;
@@ -158,11 +164,15 @@ bool safetensors_read(struct checkpoint *c, const char *path, const struct map *
     struct cursor at = cursor_over(m->data, m->size);
     const uint64_t length = cursor_u64(&at);
     if (length > HEADER_MAX)
-        return err_set(err, ERR_FORMAT, "%s: not a safetensors file: its header would have "
-                       "%" PRIu64 " bytes, at most %d are allowed", path, length, HEADER_MAX);
+        return err_set(err, ERR_FORMAT,
+                       "%s: not a safetensors file: its header would have "
+                       "%" PRIu64 " bytes, at most %d are allowed",
+                       path, length, HEADER_MAX);
     if (length > cursor_left(&at))
-        return err_set(err, ERR_FORMAT, "%s: the header has %" PRIu64 " bytes, the file %zu: it is "
-                       "cut short", path, length, m->size);
+        return err_set(err, ERR_FORMAT,
+                       "%s: the header has %" PRIu64 " bytes, the file %zu: it is "
+                       "cut short",
+                       path, length, m->size);
     const uint8_t *text = cursor_take(&at, length);
     json_t *header = json_parse_unique("header", text, (size_t)length, err);
     const bool ok = header && read_header(c, header, at.at, cursor_left(&at), err);

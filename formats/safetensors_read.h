@@ -18,7 +18,6 @@ bool safetensors_open(struct checkpoint *c, const char *path, struct err *err);
 
 /* Adds the tensors of one mapped file; `path` is for the sentences.  Fails with ERR_FORMAT,
  * ERR_UNSUPPORTED (an element type, too many dimensions), ERR_MEMORY. */
-bool safetensors_read(struct checkpoint *c, const char *path, const struct map *m,
-                      struct err *err);
+bool safetensors_read(struct checkpoint *c, const char *path, const struct map *m, struct err *err);
 
 #endif

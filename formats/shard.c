@@ -69,17 +69,15 @@ static json_t *open_index(const char *path, struct err *err)
         return NULL;
     json_t *map = json_object_get(root, "weight_map"), *value;
     const char *tensor;
-    bool ok = json_object_size(map) > 0 ||
-              err_set(err, ERR_FORMAT, "%s: no 'weight_map' that names tensors and their files",
-                      path);
-    json_object_foreach(map, tensor, value) {
+    bool ok =
+        json_object_size(map) > 0 ||
+        err_set(err, ERR_FORMAT, "%s: no 'weight_map' that names tensors and their files", path);
+    json_object_foreach (map, tensor, value) {
         const char *file = json_string_value(value);
-        if (!ok || (file && *file && file[0] != '.' && !strchr(file, '/') &&
-                    strlen(file) == json_string_length(value)))
-            continue;
-        ok = err_set(err, ERR_FORMAT, "%s: tensor '%s': its file must be a plain name, not %s%s%s",
-                     path, tensor, file ? "'" : "", file ? file : "a thing that is no text",
-                     file ? "'" : "");
+        if (ok && (!file || !*file || *file == '.' || strchr(file, '/') ||
+                   strlen(file) != json_string_length(value)))
+            ok = err_set(err, ERR_FORMAT, "%s: tensor '%s': '%s' is not a plain file name", path,
+                         tensor, file ? file : "");
     }
     if (ok)
         return root;
@@ -94,7 +92,7 @@ bool shard_index_names(const char *index, const char *file, bool *names, struct 
         return false;
     const char *tensor;
     *names = false;
-    json_object_foreach(json_object_get(root, "weight_map"), tensor, value)
+    json_object_foreach (json_object_get(root, "weight_map"), tensor, value)
         *names = *names || strcmp(json_string_value(value), file) == 0;
     json_decref(root);
     return true;
@@ -116,8 +114,10 @@ static bool read_files(struct checkpoint *c, const char *asked, const char *cons
         return err_set(err, ERR_IO, "%s: %s is missing, one of the %zu files of this model", asked,
                        first, paths);
     if (missing)
-        return err_set(err, ERR_IO, "%s: %s is missing, and so are %zu more of the %zu files of "
-                       "this model", asked, first, missing - 1, paths);
+        return err_set(err, ERR_IO,
+                       "%s: %s is missing, and so are %zu more of the %zu files of "
+                       "this model",
+                       asked, first, missing - 1, paths);
     for (size_t i = 0; i < paths; i++)
         if (!read(c, path[i], err))
             return false;
@@ -137,7 +137,7 @@ static const char **files_of(struct arena *a, const char *index, json_t *map, si
     size_t n = 0, kept = 0;
     if (!path)
         return NULL;
-    json_object_foreach(map, tensor, value)
+    json_object_foreach (map, tensor, value)
         path[n++] = json_string_value(value);
     qsort(path, n, sizeof *path, compare_texts);
     for (size_t i = 0; i < n; i++)
@@ -151,8 +151,7 @@ static const char **files_of(struct arena *a, const char *index, json_t *map, si
 }
 
 /* Do the index and the files tell of the same tensors?  Empties the map. */
-static bool check_index(const struct checkpoint *c, const char *index, json_t *map,
-                        struct err *err)
+static bool check_index(const struct checkpoint *c, const char *index, json_t *map, struct err *err)
 {
     const size_t named = json_object_size(map);
     for (size_t i = 0; i < c->tensors; i++) {
@@ -160,9 +159,10 @@ static bool check_index(const struct checkpoint *c, const char *index, json_t *m
         const char *file = base_name(checkpoint_file_of(c, &c->tensor[i]));
         const char *said = json_string_value(json_object_get(map, name));
         if (!said)
-            return err_set(err, ERR_FORMAT, "%s: does not name tensor '%s' of %s (the index names "
-                           "%zu tensors, the files hold %zu)", index, name, file, named,
-                           c->tensors);
+            return err_set(err, ERR_FORMAT,
+                           "%s: does not name tensor '%s' of %s (the index names "
+                           "%zu tensors, the files hold %zu)",
+                           index, name, file, named, c->tensors);
         if (strcmp(said, file) != 0)
             return err_set(err, ERR_FORMAT, "%s: says that tensor '%s' is in %s, but it is in %s",
                            index, name, said, file);
@@ -171,10 +171,11 @@ static bool check_index(const struct checkpoint *c, const char *index, json_t *m
         json_object_del(map, c->tensor[i].name);
     const char *name;
     json_t *value;
-    json_object_foreach(map, name, value)
-        return err_set(err, ERR_FORMAT, "%s: says that tensor '%s' is in %s, which does not have "
-                       "it (the index names %zu tensors, the files hold %zu)", index, name,
-                       json_string_value(value), named, c->tensors);
+    json_object_foreach (map, name, value)
+        return err_set(err, ERR_FORMAT,
+                       "%s: says that tensor '%s' is in %s, which does not have "
+                       "it (the index names %zu tensors, the files hold %zu)",
+                       index, name, json_string_value(value), named, c->tensors);
     return true;
 }
 
@@ -186,9 +187,9 @@ static bool read_index(struct checkpoint *c, const char *path, read_fn *read, st
     json_t *map = json_object_get(root, "weight_map");
     size_t count = 0;
     const char **file = files_of(&c->arena, path, map, &count);
-    const bool ok = file ? read_files(c, path, file, count, read, err) &&
-                               check_index(c, path, map, err)
-                         : err_set(err, ERR_MEMORY, "%s: no memory for its file names", path);
+    const bool ok =
+        file ? read_files(c, path, file, count, read, err) && check_index(c, path, map, err)
+             : err_set(err, ERR_MEMORY, "%s: no memory for its file names", path);
     json_decref(root);
     return ok;
 }
