@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *parse(const char *name, const void *data, size_t size, size_t flags,
-                     struct err *err)
+static json_t *parse(const char *name, const void *data, size_t size, size_t flags, struct err *err)
 {
     json_error_t e;
     json_t *root = json_loadb(data ? data : "", size, JSON_ALLOW_NUL | flags, &e);
@@ -26,14 +25,21 @@ json_t *json_parse_unique(const char *name, const void *data, size_t size, struc
     return parse(name, data, size, JSON_REJECT_DUPLICATES, err);
 }
 
-json_t *json_open(const char *path, struct err *err)
+static json_t *load(const char *path, size_t flags, struct err *err)
 {
     struct map m;
     if (!map_open(&m, path, err))
         return NULL;
-    json_t *root = json_parse(path, m.data, m.size, err);
+    json_t *root = parse(path, m.data, m.size, flags, err);
     map_close(&m);
     return root;
+}
+
+json_t *json_open(const char *path, struct err *err) { return load(path, 0, err); }
+
+json_t *json_open_reals(const char *path, struct err *err)
+{
+    return load(path, JSON_DECODE_INT_AS_REAL, err);
 }
 
 bool json_save(const json_t *root, const char *path, bool force, struct err *err)

@@ -18,15 +18,27 @@
 enum { HF_TOKENIZER_NOTE_MAX = 512 };
 
 struct hf_tokenizer_options {
-    const char *pre;      /* --pre NAME: tokenizer.ggml.pre as given; NULL: recognised */
-    uint64_t vocab_size;  /* rows of the embedding: the vocabulary is padded to it with [PADi] */
+    const char *pre;     /* --pre NAME: tokenizer.ggml.pre as given; NULL: recognised */
+    uint64_t vocab_size; /* rows of the embedding: the vocabulary is padded to it with [PADi] */
 };
 
 struct hf_tokenizer_facts {
-    uint64_t tokens;                    /* of the tokenizer, before padding */
-    char pre[64];                       /* what was written; "" for SPM models */
-    bool pre_guessed;                   /* unknown splitter: "default" was written, note says so */
-    char note[HF_TOKENIZER_NOTE_MAX];   /* a warning for the person, or "" */
+    uint64_t tokens; /* of the tokenizer, before padding */
+    char pre[64]; /* what was written; "" for SentencePiece-like models, which have no splitter */
+    bool pre_guessed;                 /* unknown splitter: "default" was written, note says so */
+    char note[HF_TOKENIZER_NOTE_MAX]; /* a warning for the person, or "" */
+};
+
+/* The files of a model folder, parsed; NULL where one is not there. */
+struct hf_tokenizer_files {
+    json_t *tokenizer;        /* tokenizer.json: needed */
+    json_t *tokenizer_config; /* tokenizer_config.json */
+    json_t *special_tokens_map;
+    json_t *generation_config;
+    json_t *added_tokens;
+    json_t
+        *chat_template; /* a string or a list of {name, template}; tokenizer_config's goes first */
+    const json_t *config; /* config.json */
 };
 
 /* Fails with ERR_FORMAT (what and where), ERR_UNSUPPORTED (a kind of tokenizer that no GGUF key
@@ -34,5 +46,10 @@ struct hf_tokenizer_facts {
 bool hf_tokenizer_read(const char *folder, const json_t *config,
                        const struct hf_tokenizer_options *options, struct meta *meta,
                        struct hf_tokenizer_facts *facts, struct err *err);
+
+/* The same from files already in memory; they stay the caller's. */
+bool hf_tokenizer_parse(const struct hf_tokenizer_files *files,
+                        const struct hf_tokenizer_options *options, struct meta *meta,
+                        struct hf_tokenizer_facts *facts, struct err *err);
 
 #endif

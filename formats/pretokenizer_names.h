@@ -1,0 +1,31 @@
+/* pretokenizer_names.h - the splitters stock llama.cpp knows by name (tokenizer.ggml.pre).
+ *
+ * A byte-level BPE first splits a text by regular expressions; GGUF does not hold them,
+ * only the name under which the engine has them built in.  The rows say which splitter
+ * each name stands for, as it is written in tokenizer.json.
+ */
+#ifndef FORMATS_PRETOKENIZER_NAMES_H
+#define FORMATS_PRETOKENIZER_NAMES_H
+
+#include <stdbool.h>
+
+enum { PRETOKENIZER_STEPS_MAX = 6 };
+
+struct pretokenizer_row {
+    const char *name;
+    /* config.json's model_type must be one of these words; NULL: any */
+    const char *models;
+    /* the BPE's ignore_merges (a word that is a token needs no merge): 0, 1, or -1: either */
+    int ignore_merges;
+    /* The regular expressions in order, NULL after the last; "..." at the end of one: only
+     * its beginning is compared.  "Punctuation B": that pre-tokenizer with behaviour B. */
+    const char *step[PRETOKENIZER_STEPS_MAX + 1];
+};
+
+/* The first row that fits is the name; ends with a row whose name is NULL. */
+extern const struct pretokenizer_row pretokenizer_rows[];
+
+/* Every name that stock knows, also those that only repeat another's splitter; NULL at the end. */
+extern const char *const pretokenizer_names[];
+
+#endif
