@@ -44,22 +44,25 @@ static inline m8 m8_andnot(m8 a, m8 b) { return _mm256_andnot_ps(a, b); }
 static inline bool m8_any(m8 a) { return _mm256_movemask_ps(a) != 0; }
 static inline f8 f8_select(m8 m, f8 a, f8 b) { return _mm256_blendv_ps(b, a, m); }
 
+/* Four rows: columns 0 to 3 in the lower halves, 4 to 7 in the upper. */
+static inline void f8_transpose_half(f8 out[4], f8 a, f8 b, f8 c, f8 d)
+{
+    const f8 ab = _mm256_unpacklo_ps(a, b), ab_high = _mm256_unpackhi_ps(a, b);
+    const f8 cd = _mm256_unpacklo_ps(c, d), cd_high = _mm256_unpackhi_ps(c, d);
+    out[0] = _mm256_shuffle_ps(ab, cd, 0x44);
+    out[1] = _mm256_shuffle_ps(ab, cd, 0xee);
+    out[2] = _mm256_shuffle_ps(ab_high, cd_high, 0x44);
+    out[3] = _mm256_shuffle_ps(ab_high, cd_high, 0xee);
+}
+
 static inline void f8_transpose(f8 row[LANES])
 {
-    f8 a[LANES], b[LANES];
-    for (int i = 0; i < LANES; i += 2) {
-        a[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
-        a[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
-    }
-    for (int i = 0; i < LANES; i += 4) {
-        b[i] = _mm256_shuffle_ps(a[i], a[i + 2], 0x44);
-        b[i + 1] = _mm256_shuffle_ps(a[i], a[i + 2], 0xee);
-        b[i + 2] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0x44);
-        b[i + 3] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0xee);
-    }
+    f8 top[4], bottom[4];
+    f8_transpose_half(top, row[0], row[1], row[2], row[3]);
+    f8_transpose_half(bottom, row[4], row[5], row[6], row[7]);
     for (int i = 0; i < 4; i++) {
-        row[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
-        row[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+        row[i] = _mm256_permute2f128_ps(top[i], bottom[i], 0x20);
+        row[i + 4] = _mm256_permute2f128_ps(top[i], bottom[i], 0x31);
     }
 }
 
