@@ -39,10 +39,7 @@ static void decode_q4_1(float *restrict dst, const void *restrict src, size_t n)
 }
 
 /* The fifth bit of weight j, in its place. */
-static int fifth_bit(const uint8_t qh[4], int j)
-{
-    return (qh[j / 8] >> (j % 8) & 1) << 4;
-}
+static int fifth_bit(const uint8_t qh[4], int j) { return (qh[j / 8] >> (j % 8) & 1) << 4; }
 
 static void decode_q5_0(float *restrict dst, const void *restrict src, size_t n)
 {

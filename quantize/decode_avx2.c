@@ -1,20 +1,25 @@
-/* decode_avx2.c - the common decoders in AVX2 and F16C; same bits as the reference. */
+/* decode_avx2.c - the common decoders in AVX2 and F16C; same bits as the reference.
+ * Blocks of 32 are read in place: a copy as wide as theirs would stall the loads after it. */
 #include "quantize/decode.h"
 
 #include "core/half.h"
 #include "quantize/value_table.h"
 
 #include <immintrin.h>
+#include <stddef.h>
 #include <string.h>
 
-static inline __m128i load16(const void *p)
-{
-    return _mm_loadu_si128(p);
-}
+#define FIELD(block, field) (at + offsetof(struct block, field))
 
-static inline __m256i load32(const void *p)
+static inline __m128i load16(const void *p) { return _mm_loadu_si128(p); }
+
+static inline __m256i load32(const void *p) { return _mm256_loadu_si256(p); }
+
+static inline __m256 half_at(const void *p)
 {
-    return _mm256_loadu_si256(p);
+    uint16_t h;
+    memcpy(&h, p, sizeof h);
+    return _mm256_set1_ps(_cvtsh_ss(h));
 }
 
 /* Sixteen signed bytes to d * q, or to d * q + m. */
@@ -106,36 +111,28 @@ static void decode_bf16(float *restrict dst, const void *restrict src, size_t n)
 static void decode_q4_0(float *restrict dst, const void *restrict src, size_t n)
 {
     const uint8_t *at = src;
-    for (size_t i = 0; i < n; i += BLOCK_ELEMS) {
-        struct block_q4_0 b;
-        memcpy(&b, at, sizeof b);
-        at += sizeof b;
-        const __m256 d = _mm256_set1_ps(_cvtsh_ss(b.d));
-        put32(dst + i, _mm256_sub_epi8(nibbles(b.qs), _mm256_set1_epi8(8)), d, d);
+    for (size_t i = 0; i < n; i += BLOCK_ELEMS, at += sizeof(struct block_q4_0)) {
+        const __m256 d = half_at(FIELD(block_q4_0, d));
+        put32(dst + i, _mm256_sub_epi8(nibbles(FIELD(block_q4_0, qs)), _mm256_set1_epi8(8)), d, d);
     }
 }
 
 static void decode_q4_1(float *restrict dst, const void *restrict src, size_t n)
 {
     const uint8_t *at = src;
-    for (size_t i = 0; i < n; i += BLOCK_ELEMS) {
-        struct block_q4_1 b;
-        memcpy(&b, at, sizeof b);
-        at += sizeof b;
-        put32_min(dst + i, nibbles(b.qs), _mm256_set1_ps(_cvtsh_ss(b.d)),
-                  _mm256_set1_ps(_cvtsh_ss(b.m)));
+    for (size_t i = 0; i < n; i += BLOCK_ELEMS, at += sizeof(struct block_q4_1)) {
+        put32_min(dst + i, nibbles(FIELD(block_q4_1, qs)), half_at(FIELD(block_q4_1, d)),
+                  half_at(FIELD(block_q4_1, m)));
     }
 }
 
 static void decode_q5_0(float *restrict dst, const void *restrict src, size_t n)
 {
     const uint8_t *at = src;
-    for (size_t i = 0; i < n; i += BLOCK_ELEMS) {
-        struct block_q5_0 b;
-        memcpy(&b, at, sizeof b);
-        at += sizeof b;
-        const __m256 d = _mm256_set1_ps(_cvtsh_ss(b.d));
-        const __m256i q = _mm256_or_si256(nibbles(b.qs), fifth_bits(b.qh));
+    for (size_t i = 0; i < n; i += BLOCK_ELEMS, at += sizeof(struct block_q5_0)) {
+        const __m256 d = half_at(FIELD(block_q5_0, d));
+        const __m256i q =
+            _mm256_or_si256(nibbles(FIELD(block_q5_0, qs)), fifth_bits(FIELD(block_q5_0, qh)));
         put32(dst + i, _mm256_sub_epi8(q, _mm256_set1_epi8(16)), d, d);
     }
 }
@@ -143,24 +140,19 @@ static void decode_q5_0(float *restrict dst, const void *restrict src, size_t n)
 static void decode_q5_1(float *restrict dst, const void *restrict src, size_t n)
 {
     const uint8_t *at = src;
-    for (size_t i = 0; i < n; i += BLOCK_ELEMS) {
-        struct block_q5_1 b;
-        memcpy(&b, at, sizeof b);
-        at += sizeof b;
-        const __m256i q = _mm256_or_si256(nibbles(b.qs), fifth_bits(b.qh));
-        put32_min(dst + i, q, _mm256_set1_ps(_cvtsh_ss(b.d)), _mm256_set1_ps(_cvtsh_ss(b.m)));
+    for (size_t i = 0; i < n; i += BLOCK_ELEMS, at += sizeof(struct block_q5_1)) {
+        const __m256i q =
+            _mm256_or_si256(nibbles(FIELD(block_q5_1, qs)), fifth_bits(FIELD(block_q5_1, qh)));
+        put32_min(dst + i, q, half_at(FIELD(block_q5_1, d)), half_at(FIELD(block_q5_1, m)));
     }
 }
 
 static void decode_q8_0(float *restrict dst, const void *restrict src, size_t n)
 {
     const uint8_t *at = src;
-    for (size_t i = 0; i < n; i += BLOCK_ELEMS) {
-        struct block_q8_0 b;
-        memcpy(&b, at, sizeof b);
-        at += sizeof b;
-        const __m256 d = _mm256_set1_ps(_cvtsh_ss(b.d));
-        put32(dst + i, load32(b.qs), d, d);
+    for (size_t i = 0; i < n; i += BLOCK_ELEMS, at += sizeof(struct block_q8_0)) {
+        const __m256 d = half_at(FIELD(block_q8_0, d));
+        put32(dst + i, load32(FIELD(block_q8_0, qs)), d, d);
     }
 }
 
@@ -168,12 +160,9 @@ static void decode_iq4_nl(float *restrict dst, const void *restrict src, size_t 
 {
     const uint8_t *at = src;
     const __m256i values = _mm256_broadcastsi128_si256(load16(iq4_values));
-    for (size_t i = 0; i < n; i += BLOCK_ELEMS) {
-        struct block_iq4_nl b;
-        memcpy(&b, at, sizeof b);
-        at += sizeof b;
-        const __m256 d = _mm256_set1_ps(_cvtsh_ss(b.d));
-        put32(dst + i, _mm256_shuffle_epi8(values, nibbles(b.qs)), d, d);
+    for (size_t i = 0; i < n; i += BLOCK_ELEMS, at += sizeof(struct block_iq4_nl)) {
+        const __m256 d = half_at(FIELD(block_iq4_nl, d));
+        put32(dst + i, _mm256_shuffle_epi8(values, nibbles(FIELD(block_iq4_nl, qs))), d, d);
     }
 }
 

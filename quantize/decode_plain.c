@@ -6,7 +6,12 @@
 
 #include <string.h>
 
-/* float of one element `v` of the given C type */
+static void decode_f32(float *restrict dst, const void *restrict src, size_t n)
+{
+    memcpy(dst, src, n * sizeof *dst);
+}
+
+/* A decoder of elements of that C type: value is the float of element v. */
 #define DECODE_PLAIN(name, type, value)                                                            \
     static void decode_##name(float *restrict dst, const void *restrict src, size_t n)             \
     {                                                                                              \
@@ -18,7 +23,6 @@
         }                                                                                          \
     }
 
-DECODE_PLAIN(f32, float, v)
 DECODE_PLAIN(f16, uint16_t, half_to_float(v))
 DECODE_PLAIN(bf16, uint16_t, bf16_to_float(v))
 DECODE_PLAIN(f64, double, (float)v)

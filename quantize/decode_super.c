@@ -71,8 +71,8 @@ static void decode_q5_k(float *restrict dst, const void *restrict src, size_t n)
         for (int j = 0; j < SUPER_ELEMS; j++) {
             const int low = b.qs[32 * (j / 64) + j % 32] >> (4 * (j / 32 % 2)) & 15;
             const int high = b.qh[j % 32] >> (j / 32) & 1;
-            dst[j] = d * (float)scale[j / 32] * (float)(low | high << 4) -
-                     dmin * (float)min[j / 32];
+            dst[j] =
+                d * (float)scale[j / 32] * (float)(low | high << 4) - dmin * (float)min[j / 32];
         }
     }
 }

@@ -112,7 +112,7 @@ static inline void lookup_codes(uint8_t nibbles[LANES][16], const struct ladder 
  * importance, so the last starts are for them alone. */
 #define BOTH_ENDS(t) -127.0f * (t), 113.0f * (t)
 static const float iq4_starts[] = {
-    BOTH_ENDS(0.85f), BOTH_ENDS(0.9f), BOTH_ENDS(0.95f), BOTH_ENDS(1.0f),  BOTH_ENDS(1.05f),
+    BOTH_ENDS(0.85f), BOTH_ENDS(0.9f), BOTH_ENDS(0.95f), BOTH_ENDS(1.0f), BOTH_ENDS(1.05f),
     BOTH_ENDS(1.1f),  BOTH_ENDS(1.2f), BOTH_ENDS(1.35f), BOTH_ENDS(1.6f), BOTH_ENDS(2.0f),
 };
 enum { IQ4_STARTS = sizeof iq4_starts / sizeof *iq4_starts, IQ4_PLAIN_STARTS = 12, IQ4_REFITS = 2 };
@@ -278,10 +278,16 @@ static void encode_iq4_xs(void *restrict dst, const float *restrict src,
 static const float mxfp4_moves[] = {0, 1, -1, -2, -3};
 enum { MXFP4_MOVES = 5, MXFP4_PLAIN_MOVES = 3 };
 
+/* Under 2^127, so that no value of the block is past the floats. */
+#define MXFP4_LIMIT 0x1.fffffep126f
+
 /* Brings eight blocks to 1 .. 2, and gives the powers of two they were divided by; 0 for a
  * block of zeros (or of numbers so small that the least scale could hardly tell them apart). */
 static inline f8 mxfp4_normalise(f8 x[BLOCK_ELEMS])
 {
+    const f8 limit = f8_set1(MXFP4_LIMIT);
+    for (int j = 0; j < BLOCK_ELEMS; j++)
+        x[j] = f8_clamp(x[j], f8_neg(limit), limit);
     const f8 power = f8_power(extremum_of(x, BLOCK_ELEMS));
     const m8 tiny = f8_lt(power, f8_set1(0x1p-118f));
     const f8 unit = f8_select(tiny, f8_set1(0.0f), f8_div(f8_set1(1.0f), power));

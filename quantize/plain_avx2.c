@@ -133,9 +133,9 @@ static size_t find_nonfinite(const float *x, size_t n)
     for (; i + 16 <= n; i += 16) {
         const __m256i a = _mm256_loadu_si256((const void *)(x + i));
         const __m256i b = _mm256_loadu_si256((const void *)(x + i + 8));
-        const __m256i bad = _mm256_or_si256(
-            _mm256_cmpeq_epi32(_mm256_and_si256(a, exponent), exponent),
-            _mm256_cmpeq_epi32(_mm256_and_si256(b, exponent), exponent));
+        const __m256i bad =
+            _mm256_or_si256(_mm256_cmpeq_epi32(_mm256_and_si256(a, exponent), exponent),
+                            _mm256_cmpeq_epi32(_mm256_and_si256(b, exponent), exponent));
         if (!_mm256_testz_si256(bad, bad))
             break;
     }

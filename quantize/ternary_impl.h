@@ -125,10 +125,7 @@ static void encode_tq2_0(void *restrict dst, const float *restrict src,
 }
 
 /* A byte's five trits are kept as a fraction of 243, in 256ths, rounded up. */
-static inline uint8_t trits_byte(uint8_t digits)
-{
-    return (uint8_t)((digits * 256 + 242) / 243);
-}
+static inline uint8_t trits_byte(uint8_t digits) { return (uint8_t)((digits * 256 + 242) / 243); }
 
 static void encode_tq1_0(void *restrict dst, const float *restrict src,
                          const float *restrict importance, size_t n)

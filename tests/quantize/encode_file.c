@@ -45,8 +45,7 @@ int main(int argc, char **argv)
     if (!dtype_row_bytes(d, cols, &row_bytes, &err))
         die(err.text);
     const float *weights = read_file(argv[3], &bytes);
-    const float *importance =
-        strcmp(argv[4], "-") ? read_file(argv[4], &importance_bytes) : NULL;
+    const float *importance = strcmp(argv[4], "-") ? read_file(argv[4], &importance_bytes) : NULL;
     if (importance_bytes != cols * sizeof(float) || bytes % (cols * sizeof(float)) != 0)
         die("files are not whole rows");
     const size_t rows = bytes / (cols * sizeof(float));

@@ -51,7 +51,7 @@ static void every_type_decodes_bit_for_bit(void **state)
     int compared = 0;
     const char *type;
     json_t *entry;
-    json_object_foreach((json_t *)(size_t)types, type, entry) {
+    json_object_foreach ((json_t *)(size_t)types, type, entry) {
         static const char *const kinds[] = {"plain", "importance"};
         for (int i = 0; i < 2; i++) {
             if (!json_object_get(entry, kinds[i]))
