@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { LANES = 8 };
@@ -44,8 +45,8 @@ static inline m8 m8_andnot(m8 a, m8 b) { return _mm256_andnot_ps(a, b); }
 static inline bool m8_any(m8 a) { return _mm256_movemask_ps(a) != 0; }
 static inline f8 f8_select(m8 m, f8 a, f8 b) { return _mm256_blendv_ps(b, a, m); }
 
-/* Four rows: columns 0 to 3 in the lower halves, 4 to 7 in the upper. */
-static inline void f8_transpose_half(f8 out[4], f8 a, f8 b, f8 c, f8 d)
+/* Of rows l (lower half) and l + 4 (upper), l = 0..3, four columns. */
+static inline void f8_interleave(f8 out[4], f8 a, f8 b, f8 c, f8 d)
 {
     const f8 ab = _mm256_unpacklo_ps(a, b), ab_high = _mm256_unpackhi_ps(a, b);
     const f8 cd = _mm256_unpacklo_ps(c, d), cd_high = _mm256_unpackhi_ps(c, d);
@@ -55,15 +56,33 @@ static inline void f8_transpose_half(f8 out[4], f8 a, f8 b, f8 c, f8 d)
     out[3] = _mm256_shuffle_ps(ab_high, cd_high, 0xee);
 }
 
+static inline f8 f8_load_pair(const float *low, const float *high)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
+}
+
+static inline void f8_load_columns(f8 out[LANES], const float *p, size_t stride)
+{
+    const float *q = p + 4 * stride;
+    f8_interleave(out, f8_load_pair(p, q), f8_load_pair(p + stride, q + stride),
+                  f8_load_pair(p + 2 * stride, q + 2 * stride),
+                  f8_load_pair(p + 3 * stride, q + 3 * stride));
+    p += 4;
+    q += 4;
+    f8_interleave(out + 4, f8_load_pair(p, q), f8_load_pair(p + stride, q + stride),
+                  f8_load_pair(p + 2 * stride, q + 2 * stride),
+                  f8_load_pair(p + 3 * stride, q + 3 * stride));
+}
+
 static inline void f8_transpose(f8 row[LANES])
 {
-    f8 top[4], bottom[4];
-    f8_transpose_half(top, row[0], row[1], row[2], row[3]);
-    f8_transpose_half(bottom, row[4], row[5], row[6], row[7]);
+    f8 low[4], high[4];
     for (int i = 0; i < 4; i++) {
-        row[i] = _mm256_permute2f128_ps(top[i], bottom[i], 0x20);
-        row[i + 4] = _mm256_permute2f128_ps(top[i], bottom[i], 0x31);
+        low[i] = _mm256_permute2f128_ps(row[i], row[i + 4], 0x20);
+        high[i] = _mm256_permute2f128_ps(row[i], row[i + 4], 0x31);
     }
+    f8_interleave(row, low[0], low[1], low[2], low[3]);
+    f8_interleave(row + 4, high[0], high[1], high[2], high[3]);
 }
 
 static inline f8 f8_power(f8 a)

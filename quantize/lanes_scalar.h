@@ -13,6 +13,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { LANES = 8 };
@@ -180,6 +181,15 @@ static inline f8 f8_pick16(const float table[16], i8 index)
     f8 r;
     LANES_EACH(table[index.v[l]]);
     return r;
+}
+
+/* Eight numbers from each of eight rows, `stride` apart, to columns: lane l of out[i] is
+ * p[l * stride + i]. */
+static inline void f8_load_columns(f8 out[LANES], const float *p, size_t stride)
+{
+    for (size_t i = 0; i < LANES; i++)
+        for (size_t l = 0; l < LANES; l++)
+            out[i].v[l] = p[l * stride + i];
 }
 
 #undef LANES_EACH

@@ -2,8 +2,8 @@
  *
  * Include a lanes header first.  Q4_0 and Q5_0 try a few scales in both
  * orientations and refit the best; weights that are already the values of Q4_0
- * blocks (a checkpoint trained for it) keep those blocks.  Q8_0 puts the
- * extremum at -128 where that cuts nothing off.
+ * blocks (a checkpoint trained for it) keep those blocks.  Q8_0 does so only
+ * where importance is known: at eight bits the extremum alone is near the best.
  */
 #ifndef QUANTIZE_SYMMETRIC_IMPL_H
 #define QUANTIZE_SYMMETRIC_IMPL_H
@@ -88,8 +88,10 @@ static inline m8 find_grid(const f8 x[BLOCK_ELEMS], f8 *scale)
 
 static inline void encode_q4_0_tile(struct block_q4_0 *dst, const struct tile *t)
 {
-    static const float starts[] = {-8.0f, -7.4f, -8.6f, 7.2f};
-    const struct fit fit = fit_blocks(t->x, t->w, BLOCK_ELEMS, 8.0f, starts, 4, 1);
+    static const struct starts plain = {4, {-8.2f, -7.8f, -8.6f, -7.1f}};
+    static const struct starts weighed = {
+        8, {-8.4f, -9.0f, -7.9f, -7.1f, -9.7f, -10.8f, -6.1f, 8.7f}};
+    const struct fit fit = fit_blocks(t->x, t->w, BLOCK_ELEMS, 8.0f, t->w ? &weighed : &plain);
     f8 grid, scale = half_scale(fit.scale);
     const m8 on = find_grid(t->x, &grid);
     if (m8_any(on))
@@ -126,9 +128,11 @@ static void encode_q4_0(void *restrict dst, const float *restrict src,
 
 static inline void encode_q5_0_tile(struct block_q5_0 *dst, const struct tile *t)
 {
-    static const float starts[] = {-16.0f, -15.4f, -16.6f, 15.2f};
+    static const struct starts plain = {5, {-16.4f, -16.0f, -15.6f, -15.0f, -14.0f}};
+    static const struct starts weighed = {
+        8, {-16.4f, -17.0f, -15.8f, -15.0f, -18.0f, -14.0f, -19.2f, -13.0f}};
     const f8 zero = f8_set1(0.0f), one = f8_set1(1.0f), sixteen = f8_set1(16.0f);
-    const struct fit fit = fit_blocks(t->x, t->w, BLOCK_ELEMS, 16.0f, starts, 4, 1);
+    const struct fit fit = fit_blocks(t->x, t->w, BLOCK_ELEMS, 16.0f, t->w ? &weighed : &plain);
     const f8 scale = half_scale(fit.scale), inverse = inverse_of(scale);
     f8 low[BLOCK_ELEMS], high[4] = {zero, zero, zero, zero}; /* nibbles; bytes of fifth bits */
     for (int j = BLOCK_ELEMS - 1; j >= 0; j--) {
@@ -164,10 +168,9 @@ static void encode_q5_0(void *restrict dst, const float *restrict src,
     }
 }
 
-/* The inverse of each block's scale, and the scale as fp16. */
-static inline void q8_0_scales(float inverse[LANES], uint16_t d[LANES], const float *src)
+/* Puts the extremum of each block at -128, or at 127 where -128 would cut off the other end. */
+static inline f8 q8_0_scale(const float *src)
 {
-    const f8 zero = f8_set1(0.0f);
     f8 low[LANES], high[LANES];
     for (int b = 0; b < LANES; b++, src += BLOCK_ELEMS) {
         low[b] = high[b] = f8_load(src);
@@ -183,22 +186,28 @@ static inline void q8_0_scales(float inverse[LANES], uint16_t d[LANES], const fl
         least = f8_min(least, low[j]);
         most = f8_max(most, high[j]);
     }
-    /* extremum at -128 unless the other end would be cut at 127 */
-    const f8 down = f8_neg(least), far = f8_max(most, down), near = f8_min(most, down);
+    const f8 depth = f8_neg(least), far = f8_max(most, depth), near = f8_min(most, depth);
     const m8 cut = f8_lt(f8_mul(far, f8_set1(127.5f / 128.0f)), near);
-    const f8 steps = f8_select(cut, f8_set1(1.0f / 127.0f), f8_set1(1.0f / 128.0f));
-    const f8 scale = f8_mul(far, steps);
-    const m8 flip = m8_andnot(cut, f8_lt(down, most));
-    const f8 stored = half_scale(f8_select(flip, f8_sub(zero, scale), scale));
-    f8_store(inverse, inverse_of(stored));
-    f8_store_half(d, stored);
+    const f8 unit = f8_select(f8_lt(depth, most), f8_set1(-1.0f / 128.0f), f8_set1(1.0f / 128.0f));
+    return half_scale(f8_mul(far, f8_select(cut, f8_set1(1.0f / 127.0f), unit)));
 }
 
-static inline void encode_q8_0_tile(struct block_q8_0 *dst, const float *src, size_t blocks)
+static inline f8 q8_0_weighed_scale(const float *src, const float *importance, size_t left)
+{
+    static const struct starts starts = {
+        6, {-128.0f, -127.0f, -126.0f, -125.0f, -124.0f, -123.0f}};
+    struct tile t;
+    tile_load(&t, src, importance, left);
+    return half_scale(fit_blocks(t.x, t.w, BLOCK_ELEMS, 128.0f, &starts).scale);
+}
+
+/* Codes are rounded along the block, not across: nothing is summed. */
+static inline void q8_0_store(struct block_q8_0 *dst, const float *src, f8 scale, size_t blocks)
 {
     float inverse[LANES];
     uint16_t d[LANES];
-    q8_0_scales(inverse, d, src);
+    f8_store(inverse, inverse_of(scale));
+    f8_store_half(d, scale);
     for (size_t b = 0; b < blocks; b++, src += BLOCK_ELEMS) {
         const f8 unit = f8_set1(inverse[b]);
         f8 q[4];
@@ -209,17 +218,17 @@ static inline void encode_q8_0_tile(struct block_q8_0 *dst, const float *src, si
     }
 }
 
-/* Eight bits leave nothing for importance to choose. */
 static void encode_q8_0(void *restrict dst, const float *restrict src,
                         const float *restrict importance, size_t n)
 {
-    (void)importance;
     struct block_q8_0 *out = dst;
     float spare[TILE];
     for (size_t i = 0; i < n; i += TILE) {
         const size_t left = n - i;
-        encode_q8_0_tile(out + i / BLOCK_ELEMS, whole_tile(spare, src + i, left),
-                         left < TILE ? left / BLOCK_ELEMS : LANES);
+        const float *p = whole_tile(spare, src + i, left);
+        const f8 scale =
+            importance ? q8_0_weighed_scale(src + i, importance + i, left) : q8_0_scale(p);
+        q8_0_store(out + i / BLOCK_ELEMS, p, scale, left < TILE ? left / BLOCK_ELEMS : LANES);
     }
 }
 

@@ -24,12 +24,18 @@ enum {
 static_assert(K_BLOCKS * K_ELEMS == SUPER_ELEMS, "a super-block is 16 x 16");
 
 struct k_shape {
-    float half;       /* codes -half .. half - 1 */
-    float scale_half; /* whole scales -scale_half .. scale_half - 1 */
-    const float *starts;
-    int start_count, refits;
-    const float *scale_starts;
-    int scale_start_count;
+    float half;                  /* codes -half .. half - 1 */
+    float scale_half;            /* whole scales -scale_half .. scale_half - 1 */
+    struct starts blocks;        /* first scales of the blocks, */
+    struct starts blocks_weighed; /* and with importance */
+    struct starts supers;        /* the d nearest to those scales */
+    struct starts anew;          /* whole scales tried once d is known, whatever came first */
+};
+
+/* A whole scale and its codes. */
+struct k_choice {
+    f8 gain, whole;
+    struct sums sums;
 };
 
 /* A number for each of 16 blocks of eight super-blocks. */
@@ -96,19 +102,20 @@ static inline void k_load(struct k_tile *t, const float *src, const float *impor
 /* The scales that the blocks would like, the d nearest to all, and scales as multiples. */
 static inline void k_first_scales(struct k_tile *t, const struct k_shape *shape)
 {
+    const struct starts *starts = t->weighted ? &shape->blocks_weighed : &shape->blocks;
     struct k_table scales = {0}, curvatures = {0};
     for (size_t s = 0; s < t->supers; s++)
         for (int h = 0; h < K_HALVES; h++) {
-            const struct fit fit = fit_blocks(t->x[s][h], k_weights(t, s, h), K_ELEMS, shape->half,
-                                              shape->starts, shape->start_count, shape->refits);
+            const struct fit fit =
+                fit_blocks(t->x[s][h], k_weights(t, s, h), K_ELEMS, shape->half, starts);
             f8_store(scales.v[s] + LANES * h, fit.scale);
             f8_store(curvatures.v[s] + LANES * h, fit.curvature);
         }
     f8 scale[K_BLOCKS], curvature[K_BLOCKS];
     k_columns(scale, &scales);
     k_columns(curvature, &curvatures);
-    const struct fit fit = fit_blocks(scale, curvature, K_BLOCKS, shape->scale_half,
-                                      shape->scale_starts, shape->scale_start_count, 1);
+    const struct fit fit =
+        fit_blocks(scale, curvature, K_BLOCKS, shape->scale_half, &shape->supers);
     const f8 d = half_scale(fit.scale), inverse = inverse_of(d);
     for (int b = 0; b < K_BLOCKS; b++)
         scale[b] = code_of(f8_mul(scale[b], inverse), shape->scale_half);
@@ -116,41 +123,53 @@ static inline void k_first_scales(struct k_tile *t, const struct k_shape *shape)
     f8_store(t->d, d);
 }
 
-/* Eight blocks choose the whole scale within `reach` of theirs that is best with d. */
-static inline struct sums k_choose(f8 *scale, const f8 *x, const f8 *w, f8 d,
-                                   const struct k_shape *shape, int reach)
+/* Takes that whole scale, made fit for the type, where it is better than the best so far. */
+static inline void k_try(struct k_choice *best, const f8 *x, const f8 *w, f8 d, f8 wanted,
+                         const struct k_shape *shape)
 {
-    const f8 first = *scale;
-    struct sums best = {f8_set1(0.0f), f8_set1(0.0f)};
-    f8 most = f8_set1(-1.0f);
-    for (int step = -reach; step <= reach; step++) {
-        const f8 whole = code_of(f8_add(first, f8_set1((float)step)), shape->scale_half);
-        const f8 size = f8_mul(d, whole);
-        const struct sums s = sums_at(x, w, K_ELEMS, shape->half, inverse_of(size));
-        /* what it takes off the error: 2 size xq - size^2 qq */
-        const f8 gain = f8_mul(size, f8_sub(f8_add(s.xq, s.xq), f8_mul(size, s.qq)));
-        const m8 better = f8_lt(most, gain);
-        most = f8_select(better, gain, most);
-        best.xq = f8_select(better, s.xq, best.xq);
-        best.qq = f8_select(better, s.qq, best.qq);
-        *scale = f8_select(better, whole, *scale);
+    const f8 whole = code_of(wanted, shape->scale_half), scale = f8_mul(d, whole);
+    const struct sums s = sums_at(x, w, K_ELEMS, shape->half, inverse_of(scale));
+    /* what it takes off the error: 2 scale xq - scale^2 qq */
+    const f8 gain = f8_mul(scale, f8_sub(f8_add(s.xq, s.xq), f8_mul(scale, s.qq)));
+    const m8 better = f8_lt(best->gain, gain);
+    best->gain = f8_select(better, gain, best->gain);
+    best->whole = f8_select(better, whole, best->whole);
+    best->sums.xq = f8_select(better, s.xq, best->sums.xq);
+    best->sums.qq = f8_select(better, s.qq, best->sums.qq);
+}
+
+/* Eight blocks choose the whole scale that is best with d: the present one or its neighbours,
+ * or those that put the extremum at the starts. */
+static inline struct k_choice k_choose(const f8 *x, const f8 *w, f8 d, f8 present,
+                                       const struct k_shape *shape, const struct starts *starts)
+{
+    const f8 zero = f8_set1(0.0f);
+    struct k_choice best = {f8_set1(-1.0f), present, {zero, zero}};
+    if (starts) {
+        const f8 unit = f8_mul(extremum_of(x, K_ELEMS), inverse_of(d));
+        for (int i = 0; i < starts->count; i++)
+            k_try(&best, x, w, d, f8_mul(unit, f8_set1(1.0f / starts->at[i])), shape);
+        return best;
     }
+    for (int step = -1; step <= 1; step++)
+        k_try(&best, x, w, d, f8_add(present, f8_set1((float)step)), shape);
     return best;
 }
 
-/* One round: whole scales around the present ones, then d for all the codes. */
-static inline void k_refine(struct k_tile *t, const struct k_shape *shape, int reach)
+/* One round: whole scales, then d for all the codes that they give. */
+static inline void k_refine(struct k_tile *t, const struct k_shape *shape,
+                            const struct starts *starts)
 {
     struct k_table xqs = {0}, qqs = {0};
     for (size_t s = 0; s < t->supers; s++)
         for (int h = 0; h < K_HALVES; h++) {
             float *at = t->scale.v[s] + LANES * h;
-            f8 scale = f8_load(at);
-            const struct sums sums = k_choose(&scale, t->x[s][h], k_weights(t, s, h),
-                                              f8_set1(t->d[s]), shape, reach);
-            f8_store(at, scale);
-            f8_store(xqs.v[s] + LANES * h, f8_mul(scale, sums.xq));
-            f8_store(qqs.v[s] + LANES * h, f8_mul(scale, f8_mul(scale, sums.qq)));
+            const struct k_choice best = k_choose(t->x[s][h], k_weights(t, s, h),
+                                                  f8_set1(t->d[s]), f8_load(at), shape, starts);
+            const f8 whole = best.whole;
+            f8_store(at, whole);
+            f8_store(xqs.v[s] + LANES * h, f8_mul(whole, best.sums.xq));
+            f8_store(qqs.v[s] + LANES * h, f8_mul(whole, f8_mul(whole, best.sums.qq)));
         }
     f8 xq[K_BLOCKS], qq[K_BLOCKS], sum_xq = f8_set1(0.0f), sum_qq = f8_set1(0.0f);
     k_columns(xq, &xqs);
@@ -166,7 +185,9 @@ static inline void k_refine(struct k_tile *t, const struct k_shape *shape, int r
 static inline void k_encode(struct k_tile *t, const struct k_shape *shape)
 {
     k_first_scales(t, shape);
-    k_refine(t, shape, 1);
+    if (shape->anew.count)
+        k_refine(t, shape, &shape->anew);
+    k_refine(t, shape, NULL);
 }
 
 /* The codes of super-block s, counted from 0, in the order of its weights. */
@@ -232,9 +253,13 @@ static inline void q6_k_pack(struct block_q6_k *restrict dst, const uint8_t *res
 static void encode_q3_k(void *restrict dst, const float *restrict src,
                         const float *restrict importance, size_t n)
 {
-    static const float starts[] = {-4.0f, -3.6f, -4.4f, -4.8f, 3.2f, 2.8f, 3.6f};
-    static const float scale_starts[] = {-32.0f, -31.5f, 31.4f};
-    static const struct k_shape shape = {4.0f, 32.0f, starts, 7, 1, scale_starts, 3};
+    static const struct k_shape shape = {
+        .half = 4.0f,
+        .scale_half = 32.0f,
+        .blocks = {5, {-4.4f, -4.1f, -3.75f, -3.15f, -4.75f}},
+        .blocks_weighed = {9, {-4.5f, -4.15f, -3.8f, -3.2f, -4.9f, -5.4f, -2.8f, 4.1f, 5.15f}},
+        .supers = {8, {-32.0f, -31.6f, -31.2f, -30.5f, -32.6f, 31.4f, 31.0f, 30.4f}},
+    };
     struct block_q3_k *out = dst;
     struct k_tile t;
     uint8_t codes[SUPER_ELEMS];
@@ -253,9 +278,14 @@ static void encode_q3_k(void *restrict dst, const float *restrict src,
 static void encode_q6_k(void *restrict dst, const float *restrict src,
                         const float *restrict importance, size_t n)
 {
-    static const float starts[] = {-32.0f, -31.3f, 31.3f};
-    static const float scale_starts[] = {-128.0f, -127.4f};
-    static const struct k_shape shape = {32.0f, 128.0f, starts, 3, 1, scale_starts, 2};
+    static const struct k_shape shape = {
+        .half = 32.0f,
+        .scale_half = 128.0f,
+        .blocks = {1, {-28.0f}},
+        .blocks_weighed = {1, {-28.0f}},
+        .supers = {2, {-127.0f, -124.0f}},
+        .anew = {9, {-32.0f, -31.0f, -30.0f, -29.0f, -28.0f, -27.0f, -26.0f, -25.0f, -24.0f}},
+    };
     struct block_q6_k *out = dst;
     struct k_tile t;
     uint8_t codes[SUPER_ELEMS];

@@ -94,29 +94,31 @@ static inline f8 extremum_of(const f8 *x, int n)
     return f8_select(f8_lt(f8_neg(low), high), high, low);
 }
 
-/* starts: where the extremum is put on the grid, a negative number for either
- * orientation; then `refits` rounds from the best scale so far. */
+/* Where on the grid the extremum is put in turn; negative: extremum and scale differ in sign,
+ * so that it may lie at -half. */
+struct starts {
+    int count;
+    float at[12];
+};
+
+/* The best of those starts, and of the codes nearest to the scale that this one has. */
 static inline struct fit fit_blocks(const f8 *x, const f8 *w, int n, float half,
-                                    const float *starts, int count, int refits)
+                                    const struct starts *starts)
 {
     const f8 zero = f8_set1(0.0f);
     const f8 unit = inverse_of(extremum_of(x, n));
     struct fit best = {f8_set1(-1.0f), zero, zero};
-    for (int i = 0; i < count; i++)
-        fit_try(&best, sums_at(x, w, n, half, f8_mul(unit, f8_set1(starts[i]))));
-    for (int i = 0; i < refits; i++)
-        fit_try(&best, sums_at(x, w, n, half, inverse_of(best.scale)));
+    for (int i = 0; i < starts->count; i++)
+        fit_try(&best, sums_at(x, w, n, half, f8_mul(unit, f8_set1(starts->at[i]))));
+    fit_try(&best, sums_at(x, w, n, half, inverse_of(best.scale)));
     return best;
 }
 
 /* Eight blocks of n = 8 or more weights, one after another, to lanes. */
 static inline void load_lanes(f8 *x, const float *src, size_t n)
 {
-    for (size_t j = 0; j < n; j += LANES) {
-        for (size_t l = 0; l < LANES; l++)
-            x[j + l] = f8_load(src + l * n + j);
-        f8_transpose(x + j);
-    }
+    for (size_t j = 0; j < n; j += LANES)
+        f8_load_columns(x + j, src + j, n);
 }
 
 static inline void limit_weights(f8 *x, int n)
