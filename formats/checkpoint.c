@@ -122,8 +122,9 @@ static bool sort_names(struct checkpoint *c, struct err *err)
     for (size_t i = 1; i < c->tensors; i++) {
         const struct tensor *t = c->by_name[i - 1], *u = c->by_name[i];
         if (strcmp(t->name, u->name) == 0)
-            return err_set(err, ERR_FORMAT, "%s: tensor '%s' is in %s and again in %s", c->path,
-                           t->name, checkpoint_file_of(c, t), checkpoint_file_of(c, u));
+            return err_set(err, ERR_FORMAT, "%s: tensor '%s' is also in %s",
+                           checkpoint_file_of(c, t < u ? t : u), t->name,
+                           checkpoint_file_of(c, t < u ? u : t));
     }
     return true;
 }

@@ -115,9 +115,8 @@ static bool read_files(struct checkpoint *c, const char *asked, const char *cons
                        first, paths);
     if (missing)
         return err_set(err, ERR_IO,
-                       "%s: %s is missing, and so are %zu more of the %zu files of "
-                       "this model",
-                       asked, first, missing - 1, paths);
+                       "%s: %s and %zu more of the %zu files of this model are missing", asked,
+                       first, missing - 1, paths);
     for (size_t i = 0; i < paths; i++)
         if (!read(c, path[i], err))
             return false;
