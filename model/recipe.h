@@ -40,12 +40,11 @@ bool recipe_flavour_find(const char *name, enum recipe_flavour *flavour, struct 
 /* Fills in what the rules ask, from the plan's keys; points into the plan. */
 void recipe_model_init(struct recipe_model *model, const struct plan *plan);
 
+/* An override's REGEX is PCRE2, searched for anywhere in the name, in any case. */
 struct recipe_options {
     const struct recipe *recipe;
     enum recipe_flavour flavour;
-    const char *const
-        *overrides; /* "REGEX=TYPE": PCRE2, searched in the name in any case; the first
-                                     that matches counts */
+    const char *const *overrides; /* "REGEX=TYPE": the first that matches counts */
     size_t override_count;
     const char *output_type;    /* for the output, also where the embedding is it; or NULL */
     const char *embedding_type; /* for the embedding; or NULL */
