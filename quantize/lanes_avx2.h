@@ -166,4 +166,9 @@ static inline f8 f8_pick16(const float table[16], i8 index)
     return f8_select(_mm256_castsi256_ps(_mm256_slli_epi32(index, 28)), high, low);
 }
 
+static inline f8 f8_round_positive(f8 a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
 #endif
