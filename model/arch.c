@@ -1,5 +1,6 @@
 #include "model/arch.h"
 
+#include "core/nearest.h"
 #include "formats/hf_config.h"
 #include "model/names.h"
 
@@ -7,7 +8,7 @@
 #include <string.h>
 
 #define LAYER "model.layers.%d."
-#define BLK "blk.%d."
+#define BLK   "blk.%d."
 
 /* The pre-norm decoder with RMS norms and a gated feed-forward, without its attention inputs. */
 static const struct arch_tensor gated_decoder[] = {
@@ -35,13 +36,12 @@ static const struct arch_tensor permuted_qkv[] = {
 };
 
 static const struct arch_tensor permuted_biases[] = {
-    {LAYER "self_attn.q_proj.bias", BLK "attn_q.bias", .shape = {ARCH_Q},
-     .edit = ARCH_PERMUTE_Q, .optional = true},
-    {LAYER "self_attn.k_proj.bias", BLK "attn_k.bias", .shape = {ARCH_K},
-     .edit = ARCH_PERMUTE_K, .optional = true},
-    {LAYER "self_attn.v_proj.bias", BLK "attn_v.bias", .shape = {ARCH_V}, .optional = true},
-    {LAYER "self_attn.o_proj.bias", BLK "attn_output.bias", .shape = {ARCH_EMBD},
+    {LAYER "self_attn.q_proj.bias", BLK "attn_q.bias", .shape = {ARCH_Q}, .edit = ARCH_PERMUTE_Q,
      .optional = true},
+    {LAYER "self_attn.k_proj.bias", BLK "attn_k.bias", .shape = {ARCH_K}, .edit = ARCH_PERMUTE_K,
+     .optional = true},
+    {LAYER "self_attn.v_proj.bias", BLK "attn_v.bias", .shape = {ARCH_V}, .optional = true},
+    {LAYER "self_attn.o_proj.bias", BLK "attn_output.bias", .shape = {ARCH_EMBD}, .optional = true},
     {LAYER "mlp.gate_proj.bias", BLK "ffn_gate.bias", .shape = {ARCH_FFN}, .optional = true},
     {LAYER "mlp.up_proj.bias", BLK "ffn_up.bias", .shape = {ARCH_FFN}, .optional = true},
     {LAYER "mlp.down_proj.bias", BLK "ffn_down.bias", .shape = {ARCH_EMBD}, .optional = true},
@@ -125,26 +125,24 @@ static bool lists(const char *const *list, const char *name)
     return false;
 }
 
-/* Every known class, and which of them is closest to what was asked for. */
+/* Every known class, and which of them was perhaps meant. */
 static bool refuse(const char *asked, bool by_class, struct err *err)
 {
     char known[ERR_TEXT_MAX / 2] = "";
-    const char *nearest = "";
-    size_t best = SIZE_MAX, used = 0;
+    struct nearest nearest = {.word = asked};
+    size_t used = 0;
     for (const struct arch *a = table; a < table + sizeof table / sizeof table[0]; a++)
         for (const char *const *name = by_class ? a->class : a->model_type; *name; name++) {
-            const size_t distance = name_distance(asked, *name);
-            if (distance < best) {
-                best = distance;
-                nearest = *name;
-            }
+            nearest_offer(&nearest, *name);
             if (used < sizeof known)
                 used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
                                          used ? ", " : "", *name);
         }
+    const char *best = nearest_best(&nearest);
     return err_set(err, ERR_UNSUPPORTED,
-                   "config.json: %s '%.80s' is not one that quern knows; nearest: %s; known: %s",
-                   by_class ? "architecture" : "model_type", asked, nearest, known);
+                   "config.json: %s '%.80s' is not one that quern knows (%s)%s%s",
+                   by_class ? "architecture" : "model_type", asked, known,
+                   best ? "; the nearest is " : "", best ? best : "");
 }
 
 bool arch_find_config(const struct arch **arch, const json_t *config, struct err *err)
@@ -195,32 +193,30 @@ bool arch_drops(const char *source)
 
 uint64_t arch_dim_size(enum arch_dim dim, const struct hparams *h)
 {
-    switch (dim) {
-    case ARCH_EMBD: return h->embd;
-    case ARCH_VOCAB: return h->vocab;
-    case ARCH_FFN: return h->ffn;
-    case ARCH_HEAD: return h->head_dim;
-    case ARCH_Q: return h->heads * h->head_dim;
-    case ARCH_K: return h->kv_heads * h->head_dim;
-    case ARCH_V: return h->kv_heads * h->value_dim;
-    case ARCH_O: return h->heads * h->value_dim;
-    case ARCH_NONE: break;
-    }
-    return 0;
+    const uint64_t size[] = {
+        [ARCH_EMBD] = h->embd,
+        [ARCH_VOCAB] = h->vocab,
+        [ARCH_FFN] = h->ffn,
+        [ARCH_HEAD] = h->head_dim,
+        [ARCH_Q] = h->heads * h->head_dim,
+        [ARCH_K] = h->kv_heads * h->head_dim,
+        [ARCH_V] = h->kv_heads * h->value_dim,
+        [ARCH_O] = h->heads * h->value_dim,
+    };
+    return size[dim];
 }
 
 const char *arch_dim_name(enum arch_dim dim)
 {
-    switch (dim) {
-    case ARCH_EMBD: return "hidden_size";
-    case ARCH_VOCAB: return "vocab_size";
-    case ARCH_FFN: return "intermediate_size";
-    case ARCH_HEAD: return "head_dim";
-    case ARCH_Q:
-    case ARCH_O: return "num_attention_heads * head_dim";
-    case ARCH_K:
-    case ARCH_V: return "num_key_value_heads * head_dim";
-    case ARCH_NONE: break;
-    }
-    return "";
+    static const char *const name[] = {
+        [ARCH_EMBD] = "hidden_size",
+        [ARCH_VOCAB] = "vocab_size",
+        [ARCH_FFN] = "intermediate_size",
+        [ARCH_HEAD] = "head_dim",
+        [ARCH_Q] = "num_attention_heads * head_dim",
+        [ARCH_K] = "num_key_value_heads * head_dim",
+        [ARCH_V] = "num_key_value_heads * head_dim",
+        [ARCH_O] = "num_attention_heads * head_dim",
+    };
+    return name[dim];
 }

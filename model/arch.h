@@ -6,7 +6,7 @@
  * To add an architecture: a row in arch.c of parts that are there (a block of tensors that
  * families share), and a part for what is new.  An edit that is not there yet gets a name in
  * enum arch_edit and its rows in plan_rows.c; a size, a name in enum arch_dim and a line
- * in arch_dim_size and arch_dim_name.  tests/oracle/test_plan.py compares the names with the gguf
+ * in arch_dim_size() and arch_dim_name().  tests/oracle/test_plan.py compares the names with the gguf
  * package's.
  */
 #ifndef MODEL_ARCH_H
@@ -43,8 +43,8 @@ enum arch_edit {
 enum { ARCH_DIMS_MAX = 4, ARCH_PARTS_MAX = 8 };
 
 struct arch_tensor {
-    const char *source; /* "model.layers.%d.mlp.up_proj.weight"; %d is the layer */
-    const char *name;   /* "blk.%d.ffn_up.weight" */
+    const char *source;                 /* "model.layers.%d.mlp.up_proj.weight"; %d is the layer */
+    const char *name;                   /* "blk.%d.ffn_up.weight" */
     enum arch_dim shape[ARCH_DIMS_MAX]; /* of the source, outermost first */
     enum arch_edit edit;
     bool optional; /* a bias, or the output matrix that may be the embedding */

@@ -53,8 +53,7 @@ static bool check_number(const struct number *n, const char *name, uint64_t v, b
 {
     const int length = (int)strcspn(name, "|");
     if (!there)
-        return n->need != NEEDED ||
-               err_set(err, ERR_FORMAT, "'%.*s' is missing", length, name);
+        return n->need != NEEDED || err_set(err, ERR_FORMAT, "'%.*s' is missing", length, name);
     if (v == 0 && n->need != OPTIONAL)
         return err_set(err, ERR_FORMAT, "'%.*s' is 0", length, name);
     if (v > SIZE_LIMIT)
@@ -70,13 +69,15 @@ static bool complete(struct hparams *h, struct err *err)
         h->kv_heads = h->heads;
     if (h->heads % h->kv_heads != 0)
         return err_set(err, ERR_FORMAT,
-                       "%" PRIu64 " attention heads do not share %" PRIu64 " key-value heads evenly",
+                       "%" PRIu64 " attention heads do not share %" PRIu64
+                       " key-value heads evenly",
                        h->heads, h->kv_heads);
     if (h->head_dim == 0) {
         if (h->embd % h->heads != 0)
             return err_set(err, ERR_FORMAT,
                            "a hidden size of %" PRIu64 " does not divide into %" PRIu64
-                           " attention heads", h->embd, h->heads);
+                           " attention heads",
+                           h->embd, h->heads);
         h->head_dim = h->embd / h->heads;
     }
     if (h->value_dim == 0)
@@ -100,7 +101,8 @@ static bool check_rope(const struct hf_rope *r, uint64_t context, struct err *er
     if (!(r->theta > 0.0 && r->theta <= FLT_MAX))
         return err_set(err, ERR_FORMAT, "rope_theta is %g: it must be above 0", r->theta);
     if (!(r->partial_rotary_factor > 0.0 && r->partial_rotary_factor <= 1.0))
-        return err_set(err, ERR_FORMAT, "partial_rotary_factor is %g: it must be above 0, at most 1",
+        return err_set(err, ERR_FORMAT,
+                       "partial_rotary_factor is %g: it must be above 0, at most 1",
                        r->partial_rotary_factor);
     if (r->type == HF_ROPE_NONE)
         return true;
@@ -121,7 +123,8 @@ static bool check_rope(const struct hf_rope *r, uint64_t context, struct err *er
     if (r->type == HF_ROPE_LONGROPE)
         return err_set(err, ERR_UNSUPPORTED,
                        "rope scaling 'longrope' (context %" PRIu64
-                       ") has no key in a GGUF of this architecture", context);
+                       ") has no key in a GGUF of this architecture",
+                       context);
     return true;
 }
 

@@ -20,10 +20,10 @@ struct hparams {
     uint64_t ffn;   /* width of the feed-forward's hidden layer */
     uint64_t vocab; /* rows of the embedding */
     uint64_t context;
-    uint64_t heads, kv_heads;     /* kv_heads divides heads */
-    uint64_t head_dim, value_dim; /* a head's width: of queries and keys, of values */
-    uint64_t rope_dims;           /* leading columns of a head that turn; even */
-    uint64_t window;              /* sliding attention window; 0: none */
+    uint64_t heads, kv_heads;       /* kv_heads divides heads */
+    uint64_t head_dim, value_dim;   /* a head's width: of queries and keys, of values */
+    uint64_t rope_dims;             /* leading columns of a head that turn; even */
+    uint64_t window;                /* sliding attention window; 0: none */
     uint64_t experts, experts_used; /* 0: none */
     double norm_eps;
     struct hf_rope rope;

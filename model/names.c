@@ -62,34 +62,3 @@ int name_compare(const char *a, const char *b)
         return layer_a < layer_b ? -1 : 1;
     return strcmp(a, b);
 }
-
-static unsigned char lower(char c)
-{
-    return (unsigned char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
-
-/* Levenshtein's distance with one row of the table; texts are cut at its width. */
-size_t name_distance(const char *a, const char *b)
-{
-    size_t row[NAME_MAX_TEXT];
-    size_t cols = strlen(b);
-    if (cols >= NAME_MAX_TEXT)
-        cols = NAME_MAX_TEXT - 1;
-    for (size_t j = 0; j <= cols; j++)
-        row[j] = j;
-    for (size_t i = 1; i < NAME_MAX_TEXT && a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= cols; j++) {
-            const size_t above = row[j];
-            size_t best = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
-            if (above + 1 < best)
-                best = above + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = above;
-            row[j] = best;
-        }
-    }
-    return row[cols];
-}

@@ -1,9 +1,8 @@
-/* names.h - tensor names with numbers in them, and names that were almost right. */
+/* names.h - tensor names with numbers in them, and their order. */
 #ifndef MODEL_NAMES_H
 #define MODEL_NAMES_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 enum { NAME_MAX_TEXT = 256 };
@@ -20,8 +19,5 @@ int64_t name_layer(const char *name);
 
 /* The order of tensors in a file: by layer, then by name (strcmp's result). */
 int name_compare(const char *a, const char *b);
-
-/* Insertions, deletions and exchanges of letters, case aside, that turn a into b. */
-size_t name_distance(const char *a, const char *b);
 
 #endif

@@ -26,14 +26,14 @@ enum plan_edit {
 };
 
 struct plan_tensor {
-    struct tensor out;           /* name, shape; dtype: what convert writes by --type auto; no data */
+    struct tensor out; /* name, shape; dtype: what convert writes by --type auto; no data */
     enum plan_edit edit;
-    const struct tensor *source; /* in the checkpoint; NULL for PLAN_COMPUTED */
-    uint64_t heads;              /* PLAN_PERMUTE: the source's rows are heads x head rows */
-    const struct tensor *scale;  /* of an FP8 source: a grid of factors, or NULL */
+    const struct tensor *source;     /* in the checkpoint; NULL for PLAN_COMPUTED */
+    uint64_t heads;                  /* PLAN_PERMUTE: the source's rows are heads x head rows */
+    const struct tensor *scale;      /* of an FP8 source: a grid of factors, or NULL */
     uint64_t scale_rows, scale_cols; /* the block of weights that one factor is for */
-    const float *computed;       /* PLAN_COMPUTED: in the plan's arena */
-    bool keep;                   /* norms, biases, routers: out.dtype in every output */
+    const float *computed;           /* PLAN_COMPUTED: in the plan's arena */
+    bool keep;                       /* norms, biases, routers: out.dtype in every output */
 };
 
 struct plan_options {

@@ -50,10 +50,11 @@ static bool check_shape(const struct tensor *t, const struct arch_tensor *row,
     for (; want.dims < ARCH_DIMS_MAX && row->shape[want.dims]; want.dims++) {
         const enum arch_dim dim = row->shape[want.dims];
         want.shape[want.dims] = arch_dim_size(dim, h);
-        used += (size_t)snprintf(sizes + used, sizeof sizes - used, "%s%s",
-                                 want.dims ? " x " : "", arch_dim_name(dim));
+        used += (size_t)snprintf(sizes + used, sizeof sizes - used, "%s%s", want.dims ? " x " : "",
+                                 arch_dim_name(dim));
     }
-    if (want.dims == t->dims && memcmp(want.shape, t->shape, (size_t)t->dims * sizeof *t->shape) == 0)
+    if (want.dims == t->dims &&
+        memcmp(want.shape, t->shape, (size_t)t->dims * sizeof *t->shape) == 0)
         return true;
     return err_set(err, ERR_FORMAT, "tensor '%s' is %s; config.json makes it %s (%s)", t->name,
                    tensor_shape_text(t, found), tensor_shape_text(&want, wanted), sizes);
@@ -106,7 +107,8 @@ static bool find_scale(const struct mapping *m, struct plan_tensor *t, struct er
         (down > 1 && across > 1 && (s->dims != 2 || s->shape[0] != down)))
         return err_set(err, ERR_UNSUPPORTED,
                        "tensor '%s' (%s %s) is not a scale for each weight matrix, row or block of "
-                       "'weight_block_size'", s->name, tensor_shape_text(s, shape), s->dtype->name);
+                       "'weight_block_size'",
+                       s->name, tensor_shape_text(s, shape), s->dtype->name);
     t->scale = s;
     return true;
 }
@@ -134,8 +136,7 @@ static bool add_tensor(struct mapping *m, const struct tensor *s, const struct a
         t->heads = row->edit == ARCH_PERMUTE_Q ? h->heads : h->kv_heads;
     }
     p->tensors++;
-    return set_type(m, t, err) &&
-           (s->dtype->id != DTYPE_F8_E4M3 || find_scale(m, t, err));
+    return set_type(m, t, err) && (s->dtype->id != DTYPE_F8_E4M3 || find_scale(m, t, err));
 }
 
 /* Scales that belong to a weight in this checkpoint; those of its inputs are not needed. */
@@ -191,10 +192,9 @@ static bool map_all(struct mapping *m, struct err *err)
     if (m->unknowns > UNKNOWN_SHOWN)
         return err_set(err, ERR_UNSUPPORTED, "tensors %s and %zu others have no place in a GGUF %s",
                        m->unknown, m->unknowns - UNKNOWN_SHOWN, arch->name);
-    return m->unknowns == 0 ||
-           err_set(err, ERR_UNSUPPORTED, "tensor%s %s %s no place in a GGUF %s",
-                   m->unknowns > 1 ? "s" : "", m->unknown, m->unknowns > 1 ? "have" : "has",
-                   arch->name);
+    return m->unknowns == 0 || err_set(err, ERR_UNSUPPORTED, "tensor%s %s %s no place in a GGUF %s",
+                                       m->unknowns > 1 ? "s" : "", m->unknown,
+                                       m->unknowns > 1 ? "have" : "has", arch->name);
 }
 
 static bool check_complete(const struct mapping *m, struct err *err)
@@ -298,12 +298,15 @@ static bool read_config(struct plan *p, struct err *err)
                        "config.json: 'hidden_act' is '%.60s'; a GGUF %s always means '%s'",
                        activation, p->arch->name, p->arch->activation);
     if (h->window)
-        plan_note(p, "the sliding attention window of %" PRIu64
-                     " is written as a key, which stock llama.cpp does not read for %s",
+        plan_note(p,
+                  "the sliding attention window of %" PRIu64
+                  " is written as a key, which stock llama.cpp does not read for %s",
                   h->window, p->arch->name);
     if (h->rope.type == HF_ROPE_DYNAMIC)
-        plan_note(p, "'dynamic' rope scaling has no key in a GGUF: contexts beyond %" PRIu64
-                     " tokens are not scaled", h->context);
+        plan_note(p,
+                  "'dynamic' rope scaling has no key in a GGUF: contexts beyond %" PRIu64
+                  " tokens are not scaled",
+                  h->context);
     return true;
 }
 

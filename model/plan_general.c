@@ -173,8 +173,7 @@ static void set_card(struct meta *meta, const struct model_card *card)
     size_t count = model_card_list(card, "tags", value, LIST_MAX);
     count += model_card_list(card, "pipeline_tag", value + count, 1);
     set_list(meta, "general.tags", value, count);
-    set_list(meta, "general.languages", value,
-             model_card_list(card, "language", value, LIST_MAX));
+    set_list(meta, "general.languages", value, model_card_list(card, "language", value, LIST_MAX));
 }
 
 bool plan_set_general(struct plan *p, const char *name, struct err *err)

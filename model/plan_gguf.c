@@ -4,8 +4,8 @@
 
 /* Set anew by whoever writes the output, or untrue of it. */
 static const char *const not_copied[] = {
-    "general.file_type", "general.quantization_version", "split.no", "split.count",
-    "split.tensors.count",
+    "general.file_type", "general.quantization_version", "split.no",
+    "split.count",       "split.tensors.count",
 };
 
 bool plan_from_gguf(struct plan *p, const struct plan_options *options, struct err *err)

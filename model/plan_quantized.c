@@ -18,10 +18,12 @@ static bool refuse(const char *method, const json_t *section, struct err *err)
     if (bits == 0)
         return err_set(err, ERR_UNSUPPORTED,
                        "the weights are already quantized by %.60s: start from the model's float "
-                       "checkpoint", method);
+                       "checkpoint",
+                       method);
     return err_set(err, ERR_UNSUPPORTED,
                    "the weights are already quantized by %.60s (%" PRIu64
-                   " bits): start from the model's float checkpoint", method, bits);
+                   " bits): start from the model's float checkpoint",
+                   method, bits);
 }
 
 static bool read_block(const json_t *section, uint64_t *rows, uint64_t *cols, struct err *err)

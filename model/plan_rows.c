@@ -42,8 +42,7 @@ static void apply_scale(const struct plan_tensor *t, const struct kernels *k, ui
     }
 }
 
-static void read_row(const struct plan_tensor *t, const struct kernels *k, uint64_t row,
-                     float *dst)
+static void read_row(const struct plan_tensor *t, const struct kernels *k, uint64_t row, float *dst)
 {
     const struct tensor *s = t->source;
     const decode_row_fn decode = k->decode[s->dtype->id];

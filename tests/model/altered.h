@@ -63,10 +63,9 @@ static inline void altered_add(struct altered *a, const char *name, const char *
 {
     a->added = realloc(a->added, a->added_bytes + size);
     memcpy(a->added + a->added_bytes, data, size);
-    json_t *info = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype, "shape",
-                             json_loads(shape, 0, NULL), "data_offsets",
-                             (json_int_t)(a->more + a->added_bytes),
-                             (json_int_t)(a->more + a->added_bytes + size));
+    json_t *info = json_pack(
+        "{s:s, s:o, s:[I, I]}", "dtype", dtype, "shape", json_loads(shape, 0, NULL), "data_offsets",
+        (json_int_t)(a->more + a->added_bytes), (json_int_t)(a->more + a->added_bytes + size));
     a->added_bytes += size;
     json_object_set_new(a->header, name, info);
 }

@@ -15,8 +15,8 @@ struct planned {
     struct plan plan;
 };
 
-static inline bool planned_open(struct planned *o, const char *folder, const struct plan_options *options,
-                      struct err *err)
+static inline bool planned_open(struct planned *o, const char *folder,
+                                const struct plan_options *options, struct err *err)
 {
     assert_true(checkpoint_open(&o->checkpoint, folder, err));
     if (plan_open(&o->plan, &o->checkpoint, options, err))

@@ -8,10 +8,7 @@
 
 #include <cmocka.h>
 
-static json_t *config_of(const char *class)
-{
-    return json_pack("{s:[s]}", "architectures", class);
-}
+static json_t *config_of(const char *class) { return json_pack("{s:[s]}", "architectures", class); }
 
 static void every_class_and_model_type_finds_its_row(void **state)
 {
@@ -56,11 +53,16 @@ static void an_unknown_class_is_told_the_nearest_and_all(void **state)
     assert_false(arch_find_config(&found, config, &err));
     assert_int_equal(err.code, ERR_UNSUPPORTED);
     assert_non_null(strstr(err.text, "'Qwen3MoeForCausalLM'"));
-    assert_non_null(strstr(err.text, "nearest: Qwen3ForCausalLM;"));
+    assert_non_null(strstr(err.text, "the nearest is Qwen3ForCausalLM"));
     const struct arch *a;
     for (size_t i = 0; (a = arch_at(i)) != NULL; i++)
         for (size_t c = 0; a->class[c]; c++)
             assert_non_null(strstr(err.text, a->class[c]));
+    json_decref(config);
+
+    config = config_of("T5EncoderModel"); /* near to nothing */
+    assert_false(arch_find_config(&found, config, &err));
+    assert_null(strstr(err.text, "nearest"));
     json_decref(config);
 
     config = json_pack("{s:s}", "model_type", "qwen4");
@@ -105,7 +107,12 @@ static void every_size_has_a_number_and_a_name(void **state)
 {
     (void)state;
     const struct hparams h = {
-        .embd = 10, .vocab = 11, .ffn = 12, .heads = 6, .kv_heads = 2, .head_dim = 4,
+        .embd = 10,
+        .vocab = 11,
+        .ffn = 12,
+        .heads = 6,
+        .kv_heads = 2,
+        .head_dim = 4,
         .value_dim = 5,
     };
     static const struct {
@@ -127,19 +134,19 @@ static void names_match_numbers_as_they_are_written(void **state)
     assert_int_equal(n, 12);
     assert_true(name_match("a.b", "a.b", &n));
     assert_int_equal(n, -1);
-    static const char *const not[] = {"a..b",   "a.012.b", "a.-1.b", "a.1.c", "a.1.bb",
-                                      "a.1",    "a.",      "",       "b.1.b", "a.1x.b",
-                                      "a.9999999999.b"};
-    for (size_t i = 0; i < sizeof not / sizeof not[0]; i++)
-        assert_false(name_match("a.%d.b", not[i], &n));
+    static const char *const not [] = {"a..b",          "a.012.b", "a.-1.b", "a.1.c", "a.1.bb",
+                                       "a.1",           "a.",      "",       "b.1.b", "a.1x.b",
+                                       "a.9999999999.b"};
+    for (size_t i = 0; i < sizeof not / sizeof not [0]; i++)
+        assert_false(name_match("a.%d.b", not [i], &n));
 }
 
 static void tensors_stand_by_layer_then_by_name(void **state)
 {
     (void)state;
-    static const char *const order[] = {"output.weight",        "token_embd.weight",
-                                        "blk.0.attn_k.weight",  "blk.0.ffn_up.weight",
-                                        "blk.2.attn_k.weight",  "blk.10.attn_k.weight"};
+    static const char *const order[] = {"output.weight",       "token_embd.weight",
+                                        "blk.0.attn_k.weight", "blk.0.ffn_up.weight",
+                                        "blk.2.attn_k.weight", "blk.10.attn_k.weight"};
     const size_t count = sizeof order / sizeof order[0];
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < count; j++) {

@@ -26,10 +26,10 @@ static void every_golden_model_has_a_plan(void **state)
         size_t tensors;
         enum dtype_id type;
     } want[] = {
-        {"llama", "llama", 21, DTYPE_F16},         {"llama3", "llama", 21, DTYPE_F16},
-        {"llama_bf16", "llama", 21, DTYPE_BF16},   {"llama_sharded", "llama", 21, DTYPE_F16},
+        {"llama", "llama", 21, DTYPE_F16},          {"llama3", "llama", 21, DTYPE_F16},
+        {"llama_bf16", "llama", 21, DTYPE_BF16},    {"llama_sharded", "llama", 21, DTYPE_F16},
         {"deepseek_coder", "llama", 21, DTYPE_F16}, {"mistral", "llama", 21, DTYPE_F16},
-        {"qwen2", "qwen2", 26, DTYPE_F16},         {"qwen3", "qwen3", 25, DTYPE_F16},
+        {"qwen2", "qwen2", 26, DTYPE_F16},          {"qwen3", "qwen3", 25, DTYPE_F16},
     };
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
         struct planned o;
@@ -380,9 +380,9 @@ static void fp8_is_multiplied_by_its_scales(void **state)
         struct planned o;
         char name[64];
         altered_open(&a, "llama");
-        json_object_set_new(a.config, "quantization_config",
-                            json_pack("{s:s, s:[i, i]}", "quant_method", "fp8",
-                                      "weight_block_size", 48, 40));
+        json_object_set_new(
+            a.config, "quantization_config",
+            json_pack("{s:s, s:[i, i]}", "quant_method", "fp8", "weight_block_size", 48, 40));
         snprintf(name, sizeof name, "%s%s", weight, form[f].end);
         altered_add(&a, weight, "F8_E4M3", "[64, 64]", code, sizeof code);
         altered_add(&a, name, "F32", form[f].shape, factor, form[f].factors * sizeof factor[0]);
@@ -395,9 +395,10 @@ static void fp8_is_multiplied_by_its_scales(void **state)
             const size_t from = r / 16 * 16 + r % 2 * 8 + r % 16 / 2; /* q is permuted as well */
             plan_read(t, &k, r, 1, row);
             for (size_t c = 0; c < 64; c++)
-                assert_true(row[c] == (form[f].factors == 1    ? 1.0f
-                                       : form[f].factors == 64 ? (float)(from + 1)
-                                                               : (float)(from / 48 * 2 + c / 40 + 1)));
+                assert_true(row[c] == (form[f].factors == 1 ? 1.0f
+                                       : form[f].factors == 64
+                                           ? (float)(from + 1)
+                                           : (float)(from / 48 * 2 + c / 40 + 1)));
         }
         planned_close(&o);
         altered_close(&a);

@@ -89,10 +89,10 @@ static void sizes_have_two_digits(void **state)
     static const struct {
         uint64_t parameters;
         const char *label;
-    } want[] = {{124608, "125K"},          {5770496, "5.8M"},        {9960000, "10M"},
-                {494032768, "494M"},       {1235814400, "1.2B"},     {7241732096, "7.2B"},
-                {70553706496, "71B"},      {405853388800, "406B"},   {671026419200, "671B"},
-                {1000000000001, "1.0T"},   {800, "0.8K"}};
+    } want[] = {{124608, "125K"},        {5770496, "5.8M"},      {9960000, "10M"},
+                {494032768, "494M"},     {1235814400, "1.2B"},   {7241732096, "7.2B"},
+                {70553706496, "71B"},    {405853388800, "406B"}, {671026419200, "671B"},
+                {1000000000001, "1.0T"}, {800, "0.8K"}};
     char text[SIZE_LABEL_MAX];
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++)
         assert_string_equal(plan_size_label(text, want[i].parameters), want[i].label);
