@@ -84,7 +84,7 @@ static bool check_tensor(const struct tensor *t, struct err *err)
     if (!tensor_size(t, &bytes, err))
         return false;
     return bytes == t->bytes ||
-           err_set(err, ERR_FORMAT, "%s %s takes %zu bytes, its data has %zu",
+           err_set(err, ERR_FORMAT, "%s of %s takes %zu bytes, its data has %zu",
                    tensor_shape_text(t, text), t->dtype->name, bytes, t->bytes);
 }
 
@@ -164,8 +164,11 @@ static bool find_container(struct checkpoint *c, const char *path, struct err *e
         return true;
     char names[CONTAINER_NAMES];
     const char *kind = folder_unread_kind(path);
-    return err_set(err, ERR_UNSUPPORTED, "%s: quern does not read %s files, it reads %s", path,
-                   kind ? kind : "such", container_names(names));
+    container_names(names);
+    if (kind)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s: a %s file, which quern does not read; it reads %s", path, kind, names);
+    return err_set(err, ERR_UNSUPPORTED, "%s: not a model file that quern reads (%s)", path, names);
 }
 
 /* Where the path leads: c->path and c->folder, and the file to open. */
@@ -175,6 +178,10 @@ static const char *resolve(struct checkpoint *c, const char *path, struct err *e
     size_t length = strlen(path);
     if (stat(path, &st) != 0) {
         err_set(err, ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+        return NULL;
+    }
+    if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) {
+        err_set(err, ERR_IO, "%s: neither a file nor a folder", path);
         return NULL;
     }
     while (length > 1 && path[length - 1] == '/')

@@ -66,7 +66,8 @@ static bool read_entry(struct entry *e, const json_t *value, const uint8_t *data
         !get_u64(json_array_get(offsets, 1), &e->end))
         return err_set(err, ERR_FORMAT, "its data_offsets are not two whole numbers from 0");
     if (e->begin > e->end)
-        return err_set(err, ERR_FORMAT, "data from byte %" PRIu64 " back to %" PRIu64, e->begin,
+        return err_set(err, ERR_FORMAT,
+                       "data begins at byte %" PRIu64 " and ends before, at %" PRIu64, e->begin,
                        e->end);
     if (e->end > size)
         return err_set(err, ERR_FORMAT,
