@@ -7,7 +7,7 @@ WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion 
             -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wcast-qual -Wundef -Werror
 CFLAGS   += -std=c11 $(OPT) $(WARN) -ffp-contract=off -pthread
 CPPFLAGS += -I. -D_POSIX_C_SOURCE=200809L $(if $(AVX2),-DQUERN_AVX2)
-LDLIBS   += -ljansson -lpcre2-8 -lm
+LDLIBS   += -ljansson -lpcre2-8 -lutf8proc -lm
 
 FOLDERS = core quantize formats model calib eval
 # AVX2 kernels are built where the compiler can; the program asks the machine at start.

@@ -357,14 +357,12 @@ static bool count_choice(struct recipe_census *census, const struct recipe_choic
     census->params += elems;
     census->bytes += bytes;
     census->kept += c->reason == RECIPE_KEPT;
-    if (c->dtype == c->wanted) {
-        census->wanted_bytes += bytes;
+    if (c->dtype == c->wanted)
         return true;
-    }
     if (census->fallbacks++ == 0)
         census->first_fallback = i;
     census->fallback_params += elems;
-    census->wanted_bytes += (uint64_t)((double)elems * dtype_bits(c->wanted) / 8);
+    census->fallback_bytes += (int64_t)((double)bytes - (double)elems * dtype_bits(c->wanted) / 8);
     return true;
 }
 

@@ -75,10 +75,10 @@ struct recipe_choice {
 struct recipe_census {
     size_t tensors, kept, fallbacks;
     uint64_t params, fallback_params;
-    uint64_t bytes;        /* of all tensors' data */
-    uint64_t wanted_bytes; /* the same if no tensor had fallen back */
-    double bits;           /* a weight, over all */
-    size_t first_fallback; /* its index, where there is one */
+    uint64_t bytes;         /* of all tensors' data */
+    int64_t fallback_bytes; /* what falling back costs of them */
+    double bits;            /* a weight, over all */
+    size_t first_fallback;  /* its index, where there is one */
 };
 
 /* choice[i] for each of the plan's `count` tensors, in the plan's order.  Fails with ERR_USAGE: an
