@@ -210,6 +210,10 @@ bool hparams_read_meta(struct hparams *h, const char *arch, bool known, const st
     for (const struct number *n = number; n < number + numbers; n++) {
         uint64_t v = 0;
         const bool there = meta_first(meta, key_of(key, arch, n->key), &v);
+        const struct meta_value *found = meta_find(meta, key);
+        if (known && found && !there)
+            return err_set(err, ERR_FORMAT, "'%s' is %s, not a whole number", key,
+                           meta_type_name(found->type));
         if (known && !check_number(n, key, v, there, err))
             return false;
         if (v <= SIZE_LIMIT)

@@ -105,7 +105,8 @@ static bool fill(struct plan *p, const struct plan_options *options, struct err 
     } else if (!plan_from_folder(p, options, err)) {
         return err_wrap(err, "%s", c->path);
     }
-    qsort(p->tensor, p->tensors, sizeof *p->tensor, by_name);
+    if (p->tensors > 0)
+        qsort(p->tensor, p->tensors, sizeof *p->tensor, by_name);
     return !p->meta.failed || err_set(err, ERR_MEMORY, "%s: the metadata", c->path);
 }
 

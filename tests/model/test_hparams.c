@@ -207,6 +207,9 @@ static void a_known_gguf_needs_its_keys_an_unknown_one_does_not(void **state)
     assert_int_equal(h.heads, 0);
     assert_int_equal(h.layers, 2);
 
+    meta_set_text(&meta, "mamba.attention.head_count", "8");
+    assert_false(hparams_read_meta(&h, "mamba", true, &meta, &err));
+    assert_non_null(strstr(err.text, "'mamba.attention.head_count' is text"));
     meta_set_i32s(&meta, "mamba.attention.head_count", heads, 3); /* one a layer */
     assert_true(hparams_read_meta(&h, "mamba", true, &meta, &err));
     assert_int_equal(h.heads, 8);
