@@ -106,26 +106,32 @@ bool checkpoint_add_tensor(struct checkpoint *c, const struct tensor *t, struct 
     return true;
 }
 
+/* By name, then as in the files. */
 static int compare_names(const void *a, const void *b)
 {
-    const struct tensor *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
+    const struct checkpoint_name *x = a, *y = b;
+    const int order = strcmp(x->name, y->name);
+    return order ? order : (x->tensor > y->tensor) - (x->tensor < y->tensor);
+}
+
+static int compare_name(const void *name, const void *entry)
+{
+    return strcmp(name, ((const struct checkpoint_name *)entry)->name);
 }
 
 static bool sort_names(struct checkpoint *c, struct err *err)
 {
-    if (!(c->by_name = mem_alloc(c->tensors, sizeof *c->by_name)))
+    struct checkpoint_name *n = c->by_name = mem_alloc(c->tensors, sizeof *n);
+    if (!n)
         return no_memory(c->path, err);
     for (size_t i = 0; i < c->tensors; i++)
-        c->by_name[i] = &c->tensor[i];
-    qsort(c->by_name, c->tensors, sizeof *c->by_name, compare_names);
-    for (size_t i = 1; i < c->tensors; i++) {
-        const struct tensor *t = c->by_name[i - 1], *u = c->by_name[i];
-        if (strcmp(t->name, u->name) == 0)
+        n[i] = (struct checkpoint_name){c->tensor[i].name, &c->tensor[i]};
+    qsort(n, c->tensors, sizeof *n, compare_names);
+    for (size_t i = 1; i < c->tensors; i++)
+        if (strcmp(n[i - 1].name, n[i].name) == 0)
             return err_set(err, ERR_FORMAT, "%s: tensor '%s' is also in %s",
-                           checkpoint_file_of(c, t < u ? t : u), t->name,
-                           checkpoint_file_of(c, t < u ? u : t));
-    }
+                           checkpoint_file_of(c, n[i - 1].tensor), n[i].name,
+                           checkpoint_file_of(c, n[i].tensor));
     return true;
 }
 
@@ -226,11 +232,9 @@ void checkpoint_close(struct checkpoint *c)
 
 const struct tensor *checkpoint_find(const struct checkpoint *c, const char *name)
 {
-    const struct tensor wanted = {.name = name}, *key = &wanted;
-    const struct tensor *const *found =
-        c->tensors ? bsearch(&key, c->by_name, c->tensors, sizeof *c->by_name, compare_names)
-                   : NULL;
-    return found ? *found : NULL;
+    const struct checkpoint_name *found =
+        c->tensors ? bsearch(name, c->by_name, c->tensors, sizeof *found, compare_name) : NULL;
+    return found ? found->tensor : NULL;
 }
 
 static size_t map_of(const struct checkpoint *c, const struct tensor *t)

@@ -31,6 +31,11 @@ struct container {
 
 enum { CHECKPOINT_HEAD = 64 };
 
+struct checkpoint_name {
+    const char *name;
+    const struct tensor *tensor;
+};
+
 struct checkpoint {
     const struct container *container;
     struct arena arena;    /* names and paths */
@@ -38,7 +43,7 @@ struct checkpoint {
     const char *folder;    /* where config.json and the tokenizer lie */
     struct tensor *tensor; /* in the order of the files, then of their data */
     size_t tensors;
-    const struct tensor **by_name; /* the same, sorted by name */
+    struct checkpoint_name *by_name; /* of the tensors, sorted */
     struct map *map;               /* one a file */
     const char **file;             /* their paths */
     size_t maps;

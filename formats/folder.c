@@ -171,38 +171,45 @@ static bool check_group(const char *folder, const struct candidate *f, size_t co
     return true;
 }
 
-/* Finds the group to open: [*first, *first + *count). */
-static bool choose(const char *folder, const struct list *l, size_t *first, size_t *count,
-                   struct err *err)
+/* The first of the *count files of the model to open, or NULL. */
+static const struct candidate *choose(const char *folder, const struct list *l, size_t *count,
+                                      struct err *err)
 {
-    size_t readable = 0, groups = 0;
-    while (readable < l->count && l->at[readable].role != UNREAD)
-        readable++;
-    if (readable == 0)
-        return refuse(folder, l->at, l->count, err);
-    bool found = false;
-    for (size_t i = 0, end; i < readable && !found; i = end) {
-        const char *model = l->at[i].model;
-        for (end = i + 1; end < readable && strcmp(l->at[end].model, model) == 0;)
-            end++;
-        *first = i;
-        *count = end - i;
-        groups++;
-        found = strncmp(model, "model.", 6) == 0 &&
-                strcmp(model + 5, container_at(l->at[i].container)->suffix) == 0;
+    if (l->count == 0 || l->at[0].role == UNREAD) {
+        refuse(folder, l->at, l->count, err);
+        return NULL;
     }
-    return found || groups == 1 || clash(folder, l->at, readable, err);
+    const struct candidate *first = NULL, *end = l->at + l->count;
+    size_t groups = 0;
+    while (end[-1].role == UNREAD)
+        end--;
+    for (const struct candidate *at = l->at, *next; at < end; at = next) {
+        for (next = at + 1; next < end && strcmp(next->model, at->model) == 0;)
+            next++;
+        groups++;
+        first = at;
+        *count = (size_t)(next - at);
+        if (strncmp(at->model, "model.", 6) == 0 &&
+            strcmp(at->model + 5, container_at(at->container)->suffix) == 0)
+            return at;
+    }
+    if (groups == 1)
+        return first;
+    clash(folder, l->at, (size_t)(end - l->at), err);
+    return NULL;
 }
 
 const char *folder_find_model(const char *folder, struct arena *a, struct err *err)
 {
     struct list l = {0};
-    size_t first = 0, count = 0;
+    size_t count = 0;
     const char *path = NULL;
-    if (list_folder(&l, folder, a, err) && choose(folder, &l, &first, &count, err) &&
-        check_group(folder, &l.at[first], count, a, err) &&
-        !(path = arena_printf(a, "%s/%s", folder, l.at[first].name)))
-        err_set(err, ERR_MEMORY, "%s: no memory for a path", folder);
+    if (list_folder(&l, folder, a, err)) {
+        const struct candidate *first = choose(folder, &l, &count, err);
+        if (first && check_group(folder, first, count, a, err) &&
+            !(path = arena_printf(a, "%s/%s", folder, first->name)))
+            err_set(err, ERR_MEMORY, "%s: no memory for a path", folder);
+    }
     free(l.at);
     return path;
 }

@@ -64,24 +64,18 @@ static bool read_type(const json_t *scaling, struct hf_rope *rope, struct err *e
 static bool find_scaling(const json_t *config, const char *name, const json_t **scaling,
                          struct err *err)
 {
-    const json_t *found = hf_config_find(config, name), *value;
-    const char *key;
-    *scaling = found;
-    if (!found)
-        return true;
-    if (!json_is_object(found))
+    const json_t *found = hf_config_find(config, name);
+    const json_t *full = json_object_get(found, "full_attention");
+    *scaling = full ? full : found;
+    if (*scaling && !json_is_object(*scaling))
         return err_set(err, ERR_FORMAT, "config.json: '%s' is not an object", name);
-    if (json_is_object(json_object_get(found, "full_attention"))) {
-        *scaling = json_object_get(found, "full_attention");
+    if (json_object_size(*scaling) == 0 ||
+        hf_config_find(*scaling, "rope_type|type|rope_theta|factor"))
         return true;
-    }
-    json_object_foreach ((json_t *)(uintptr_t)found, key, value)
-        if (json_is_object(value))
-            return err_set(err, ERR_UNSUPPORTED,
-                           "config.json: '%s' speaks of '%s' and not of "
-                           "'full_attention'",
-                           name, key);
-    return true;
+    return err_set(err, ERR_UNSUPPORTED,
+                   "config.json: '%s' has neither a 'rope_type' or "
+                   "'rope_theta' nor a member 'full_attention' that has them",
+                   name);
 }
 
 static bool read_scaling(const json_t *scaling, struct hf_rope *rope, struct err *err)

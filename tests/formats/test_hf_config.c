@@ -240,8 +240,8 @@ static void a_rope_that_makes_no_sense_is_named(void **state)
          "config.json: unknown rope_type 'ntk_yarn' (known: default, linear, dynamic, yarn, "
          "llama3, longrope)"},
         {"{\"rope_parameters\":{\"sliding_attention\":{\"rope_theta\":1.0}}}", ERR_UNSUPPORTED,
-         "config.json: 'rope_parameters' speaks of 'sliding_attention' and not of "
-         "'full_attention'"},
+         "config.json: 'rope_parameters' has neither a 'rope_type' or 'rope_theta' nor a member "
+         "'full_attention' that has them"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         json_t *c = parse(bad[i].text);
