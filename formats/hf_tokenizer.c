@@ -58,31 +58,39 @@ static int cut(const char *text, int most)
     return length;
 }
 
+/* --pre NAME goes as it is. */
+static void take_pre(const char *name, struct hf_tokenizer_facts *facts)
+{
+    snprintf(facts->pre, sizeof facts->pre, "%s", name);
+    if (pretokenizer_name_known(name))
+        return;
+    const char *nearest = pretokenizer_name_nearest(name);
+    note(facts, "stock llama.cpp knows no pre-tokenizer '%.60s' and will refuse the file%s%s%s",
+         name, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
 static void choose_pre(const struct hf_tokenizer_files *files, const struct pretokenizer *splitter,
-                       const char *wanted, struct hf_tokenizer_facts *facts)
+                       struct hf_tokenizer_facts *facts)
 {
     const json_t *model = json_object_get(files->tokenizer, "model");
     const char *model_type = json_string_value(json_object_get(files->config, "model_type"));
     const bool ignore_merges = json_is_true(json_object_get(model, "ignore_merges"));
-    const char *name = wanted;
-    if (wanted && !pretokenizer_name_known(wanted)) {
-        const char *nearest = pretokenizer_name_nearest(wanted);
-        note(facts, "stock llama.cpp knows no pre-tokenizer '%.60s' and will refuse the file%s%s%s",
-             wanted, nearest ? "; did you mean '" : "", nearest ? nearest : "",
-             nearest ? "'?" : "");
-    }
-    if (!name)
-        name = pretokenizer_find(splitter, ignore_merges, model_type);
-    if (!name) {
+    const struct pretokenizer_row *row = pretokenizer_find(splitter, ignore_merges, model_type);
+    snprintf(facts->pre, sizeof facts->pre, "%s", row ? row->name : "default");
+    facts->pre_guessed = !row;
+    if (!row) {
         const char *step = splitter->steps > 0 ? splitter->step[0] : "(none)";
-        name = "default";
-        facts->pre_guessed = true;
         note(facts,
              "no name is known for the splitter %.*s: tokenizer.ggml.pre is 'default'; give the "
              "right one with --pre NAME",
              cut(step, 60), step);
+    } else if (row->ignores_merges != ignore_merges) {
+        note(facts,
+             "the tokenizer %s whole words as they are (ignore_merges), the engine under "
+             "tokenizer.ggml.pre '%s' %s: a few words may be split otherwise",
+             ignore_merges ? "takes" : "does not take", row->name,
+             ignore_merges ? "does not" : "does");
     }
-    snprintf(facts->pre, sizeof facts->pre, "%s", name);
 }
 
 /* SentencePiece's "put a space in front": a normalizer Prepend, perhaps within a Sequence. */
@@ -92,8 +100,7 @@ static bool normalizer_prepends(const json_t *normalizer)
     const json_t *parts = json_object_get(normalizer, "normalizers");
     size_t i;
     const json_t *part;
-    json_array_foreach(parts, i, part)
-    {
+    json_array_foreach (parts, i, part) {
         const char *each = json_string_value(json_object_get(part, "type"));
         if (each && strcmp(each, "Prepend") == 0)
             return true;
@@ -144,7 +151,10 @@ static bool write_keys(const struct hf_tokenizer_files *files,
         pretokenizer_read(&splitter, json_object_get(files->tokenizer, "pre_tokenizer"), &arena) ||
         err_set(err, ERR_MEMORY, "no memory for the splitter");
     if (ok && has_byte_letters(files, &splitter)) {
-        choose_pre(files, &splitter, options->pre, facts);
+        if (options->pre)
+            take_pre(options->pre, facts);
+        else
+            choose_pre(files, &splitter, facts);
         ok = write_byte_level(files, v, facts, meta, err);
     } else if (ok && v->byte_fallback) {
         ok = write_sentencepiece(files, &splitter, v, meta, err);

@@ -1,7 +1,6 @@
 #include "formats/pretokenizer.h"
 
 #include "core/nearest.h"
-#include "formats/pretokenizer_names.h"
 
 #include <string.h>
 
@@ -92,8 +91,7 @@ static bool read_sequence(struct pretokenizer *p, const json_t *pre, struct aren
         return add(p, "Sequence");
     size_t i;
     const json_t *each;
-    json_array_foreach(json_object_get(pre, "pretokenizers"), i, each)
-    {
+    json_array_foreach (json_object_get(pre, "pretokenizers"), i, each) {
         if (!read_one(p, each, a, depth + 1))
             return false;
     }
@@ -165,10 +163,8 @@ static bool step_fits(const char *row, const char *step, struct arena *a)
 }
 
 static bool row_fits(const struct pretokenizer_row *row, const struct pretokenizer *p,
-                     bool ignore_merges, const char *model_type, struct arena *a)
+                     const char *model_type, struct arena *a)
 {
-    if (row->ignore_merges >= 0 && row->ignore_merges != ignore_merges)
-        return false;
     if (row->models && !(model_type && list_has(row->models, model_type)))
         return false;
     size_t steps = 0;
@@ -183,15 +179,21 @@ static bool row_fits(const struct pretokenizer_row *row, const struct pretokeniz
     return true;
 }
 
-const char *pretokenizer_find(const struct pretokenizer *p, bool ignore_merges,
-                              const char *model_type)
+const struct pretokenizer_row *pretokenizer_find(const struct pretokenizer *p, bool ignore_merges,
+                                                 const char *model_type)
 {
     struct arena a = {0};
-    const struct pretokenizer_row *row = pretokenizer_rows;
-    while (row->name && !row_fits(row, p, ignore_merges, model_type, &a))
-        row++;
+    const struct pretokenizer_row *found = NULL;
+    for (const struct pretokenizer_row *row = pretokenizer_rows; row->name; row++) {
+        if (!row_fits(row, p, model_type, &a))
+            continue;
+        if (!found || row->ignores_merges == ignore_merges)
+            found = row;
+        if (found->ignores_merges == ignore_merges)
+            break;
+    }
     arena_close(&a);
-    return row->name;
+    return found;
 }
 
 bool pretokenizer_name_known(const char *name)

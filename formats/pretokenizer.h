@@ -7,6 +7,7 @@
 #define FORMATS_PRETOKENIZER_H
 
 #include "core/arena.h"
+#include "formats/pretokenizer_names.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -25,9 +26,10 @@ struct pretokenizer {
 /* Reads tokenizer.json's "pre_tokenizer" (any JSON value).  False only without memory. */
 bool pretokenizer_read(struct pretokenizer *p, const json_t *pre, struct arena *a);
 
-/* Stock's name for it, or NULL.  `model_type` may be NULL. */
-const char *pretokenizer_find(const struct pretokenizer *p, bool ignore_merges,
-                              const char *model_type);
+/* Stock's name for it and what that name does, or NULL.  The row's ignores_merges differs from
+ * `ignore_merges` only where no name does both.  `model_type` may be NULL. */
+const struct pretokenizer_row *pretokenizer_find(const struct pretokenizer *p, bool ignore_merges,
+                                                 const char *model_type);
 
 /* Is that a name stock knows? */
 bool pretokenizer_name_known(const char *name);

@@ -15,14 +15,14 @@ struct pretokenizer_row {
     const char *name;
     /* config.json's model_type must be one of these words; NULL: any */
     const char *models;
-    /* the BPE's ignore_merges (a word that is a token needs no merge): 0, 1, or -1: either */
-    int ignore_merges;
+    /* does the engine take a word that is a token as it is, whatever the merges make of it? */
+    bool ignores_merges;
     /* The regular expressions in order, NULL after the last; "..." at the end of one: only
      * its beginning is compared.  "Punctuation B": that pre-tokenizer with behaviour B. */
     const char *step[PRETOKENIZER_STEPS_MAX + 1];
 };
 
-/* The first row that fits is the name; ends with a row whose name is NULL. */
+/* The first row that fits is the name, ignores_merges put before order; ends with a row whose name is NULL. */
 extern const struct pretokenizer_row pretokenizer_rows[];
 
 /* Every name that stock knows, also those that only repeat another's splitter; NULL at the end. */

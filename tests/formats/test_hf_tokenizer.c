@@ -370,6 +370,22 @@ static void an_unknown_splitter_is_default_with_a_note(void **state)
     meta_close(&m.meta);
 }
 
+static void merges_that_the_engine_treats_otherwise_are_noted(void **state)
+{
+    (void)state;
+    struct made m =
+        make("{" BYTE_LEVEL ",\"model\":{\"type\":\"BPE\",\"ignore_merges\":true,\"vocab\":" ABC
+             ",\"merges\":[]}}",
+             0);
+    assert_string_equal(m.facts.pre, "gpt-2");
+    assert_false(m.facts.pre_guessed);
+    assert_string_equal(m.facts.note,
+                        "the tokenizer takes whole words as they are (ignore_merges), the engine "
+                        "under tokenizer.ggml.pre 'gpt-2' does not: a few words may be split "
+                        "otherwise");
+    meta_close(&m.meta);
+}
+
 static void a_name_given_by_hand_is_written(void **state)
 {
     (void)state;
@@ -493,6 +509,7 @@ int main(void)
         cmocka_unit_test(chat_templates_are_kept_with_their_names),
         cmocka_unit_test(splitters_are_known_by_what_they_do),
         cmocka_unit_test(an_unknown_splitter_is_default_with_a_note),
+        cmocka_unit_test(merges_that_the_engine_treats_otherwise_are_noted),
         cmocka_unit_test(a_name_given_by_hand_is_written),
         cmocka_unit_test(what_cannot_be_converted_is_said),
         cmocka_unit_test(a_folder_is_read),
