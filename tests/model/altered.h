@@ -20,8 +20,8 @@ static inline void *altered_file(const char *folder, const char *name, size_t *s
     char path[256];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *f = fopen(path, "rb");
-    if (!f)
-        return NULL;
+    assert(f);
+    *size = 0;
     fseek(f, 0, SEEK_END);
     *size = (size_t)ftell(f);
     rewind(f);
