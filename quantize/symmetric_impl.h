@@ -62,7 +62,7 @@ static inline m8 on_grid(const f8 x[BLOCK_ELEMS], f8 scale)
 
 /* Finds the scale of blocks that are on a Q4_0 grid, and which they are.  The scale is that
  * of the extremum at -8, up to the rounding of the file that held the weights: in bf16 every
- * weight bounds it by half a unit in its last place. */
+ * weight bounds it by half a unit in its last place (half of that below a power of two). */
 static inline m8 find_grid(const f8 x[BLOCK_ELEMS], f8 *scale)
 {
     const f8 first = half_scale(f8_mul(extremum_of(x, BLOCK_ELEMS), f8_set1(-0.125f)));
@@ -71,9 +71,10 @@ static inline m8 find_grid(const f8 x[BLOCK_ELEMS], f8 *scale)
     m8 on = f8_eq(zero, zero);
     for (int j = 0; j < BLOCK_ELEMS; j++) {
         const f8 q = f8_abs(code_of(f8_mul(x[j], inverse), 8.0f)), a = f8_abs(x[j]);
-        const f8 slack = f8_mul(f8_power(a), f8_set1(0x1p-8f));
+        const f8 power = f8_power(a), slack = f8_mul(power, f8_set1(0x1p-8f));
+        const f8 below = f8_select(f8_eq(a, power), f8_mul(slack, f8_set1(0.5f)), slack);
         const m8 none = f8_eq(q, zero);
-        low = f8_select(none, low, f8_max(low, f8_div(f8_sub(a, slack), q)));
+        low = f8_select(none, low, f8_max(low, f8_div(f8_sub(a, below), q)));
         high = f8_select(none, high, f8_min(high, f8_div(f8_add(a, slack), q)));
         on = m8_and(on, m8_and(f8_le(low, high), f8_le(f8_select(none, a, zero), zero)));
         if (!m8_any(on))
@@ -89,8 +90,8 @@ static inline m8 find_grid(const f8 x[BLOCK_ELEMS], f8 *scale)
 static inline void encode_q4_0_tile(struct block_q4_0 *dst, const struct tile *t)
 {
     static const struct starts plain = {4, {-8.2f, -7.8f, -8.6f, -7.1f}};
-    static const struct starts weighed = {
-        8, {-8.4f, -9.0f, -7.9f, -7.1f, -9.7f, -10.8f, -6.1f, 8.7f}};
+    static const struct starts weighed = {8,
+                                          {-8.4f, -9.0f, -7.9f, -7.1f, -9.7f, -10.8f, -6.1f, 8.7f}};
     const struct fit fit = fit_blocks(t->x, t->w, BLOCK_ELEMS, 8.0f, t->w ? &weighed : &plain);
     f8 grid, scale = half_scale(fit.scale);
     const m8 on = find_grid(t->x, &grid);
@@ -115,8 +116,8 @@ static inline void encode_q4_0_tile(struct block_q4_0 *dst, const struct tile *t
     }
 }
 
-static void encode_q4_0(void *restrict dst, const float *restrict src,
-                        const float *restrict importance, size_t n)
+static inline void encode_q4_0(void *restrict dst, const float *restrict src,
+                               const float *restrict importance, size_t n)
 {
     struct block_q4_0 *out = dst;
     struct tile t;
@@ -157,8 +158,8 @@ static inline void encode_q5_0_tile(struct block_q5_0 *dst, const struct tile *t
     }
 }
 
-static void encode_q5_0(void *restrict dst, const float *restrict src,
-                        const float *restrict importance, size_t n)
+static inline void encode_q5_0(void *restrict dst, const float *restrict src,
+                               const float *restrict importance, size_t n)
 {
     struct block_q5_0 *out = dst;
     struct tile t;
@@ -194,8 +195,7 @@ static inline f8 q8_0_scale(const float *src)
 
 static inline f8 q8_0_weighed_scale(const float *src, const float *importance, size_t left)
 {
-    static const struct starts starts = {
-        6, {-128.0f, -127.0f, -126.0f, -125.0f, -124.0f, -123.0f}};
+    static const struct starts starts = {6, {-128.0f, -127.0f, -126.0f, -125.0f, -124.0f, -123.0f}};
     struct tile t;
     tile_load(&t, src, importance, left);
     return half_scale(fit_blocks(t.x, t.w, BLOCK_ELEMS, 128.0f, &starts).scale);
@@ -218,8 +218,8 @@ static inline void q8_0_store(struct block_q8_0 *dst, const float *src, f8 scale
     }
 }
 
-static void encode_q8_0(void *restrict dst, const float *restrict src,
-                        const float *restrict importance, size_t n)
+static inline void encode_q8_0(void *restrict dst, const float *restrict src,
+                               const float *restrict importance, size_t n)
 {
     struct block_q8_0 *out = dst;
     float spare[TILE];

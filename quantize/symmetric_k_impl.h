@@ -24,12 +24,12 @@ enum {
 static_assert(K_BLOCKS * K_ELEMS == SUPER_ELEMS, "a super-block is 16 x 16");
 
 struct k_shape {
-    float half;                  /* codes -half .. half - 1 */
-    float scale_half;            /* whole scales -scale_half .. scale_half - 1 */
-    struct starts blocks;        /* first scales of the blocks, */
+    float half;                   /* codes -half .. half - 1 */
+    float scale_half;             /* whole scales -scale_half .. scale_half - 1 */
+    struct starts blocks;         /* first scales of the blocks, */
     struct starts blocks_weighed; /* and with importance */
-    struct starts supers;        /* the d nearest to those scales */
-    struct starts anew;          /* whole scales tried once d is known, whatever came first */
+    struct starts supers;         /* the d nearest to those scales */
+    struct starts anew;           /* whole scales tried once d is known, whatever came first */
 };
 
 /* A whole scale and its codes. */
@@ -79,7 +79,8 @@ static inline void k_rows(struct k_table *t, const f8 column[K_BLOCKS])
     }
 }
 
-static inline void k_load(struct k_tile *t, const float *src, const float *importance, size_t supers)
+static inline void k_load(struct k_tile *t, const float *src, const float *importance,
+                          size_t supers)
 {
     t->supers = supers < LANES ? supers : LANES;
     t->weighted = importance != NULL;
@@ -164,8 +165,8 @@ static inline void k_refine(struct k_tile *t, const struct k_shape *shape,
     for (size_t s = 0; s < t->supers; s++)
         for (int h = 0; h < K_HALVES; h++) {
             float *at = t->scale.v[s] + LANES * h;
-            const struct k_choice best = k_choose(t->x[s][h], k_weights(t, s, h),
-                                                  f8_set1(t->d[s]), f8_load(at), shape, starts);
+            const struct k_choice best = k_choose(t->x[s][h], k_weights(t, s, h), f8_set1(t->d[s]),
+                                                  f8_load(at), shape, starts);
             const f8 whole = best.whole;
             f8_store(at, whole);
             f8_store(xqs.v[s] + LANES * h, f8_mul(whole, best.sums.xq));
@@ -227,8 +228,8 @@ static inline void q3_k_pack(struct block_q3_k *restrict dst, const uint8_t *res
     for (int h = 0; h < 2; h++)
         for (int j = 0; j < 32; j++) {
             const uint8_t *q = codes + 128 * h + j;
-            dst->qs[32 * h + j] = (uint8_t)((q[0] & 3) | (q[32] & 3) << 2 | (q[64] & 3) << 4 |
-                                            (q[96] & 3) << 6);
+            dst->qs[32 * h + j] =
+                (uint8_t)((q[0] & 3) | (q[32] & 3) << 2 | (q[64] & 3) << 4 | (q[96] & 3) << 6);
         }
     for (int j = 0; j < 32; j++) {
         int bits = 0;
@@ -250,8 +251,8 @@ static inline void q6_k_pack(struct block_q6_k *restrict dst, const uint8_t *res
         }
 }
 
-static void encode_q3_k(void *restrict dst, const float *restrict src,
-                        const float *restrict importance, size_t n)
+static inline void encode_q3_k(void *restrict dst, const float *restrict src,
+                               const float *restrict importance, size_t n)
 {
     static const struct k_shape shape = {
         .half = 4.0f,
@@ -275,8 +276,8 @@ static void encode_q3_k(void *restrict dst, const float *restrict src,
     }
 }
 
-static void encode_q6_k(void *restrict dst, const float *restrict src,
-                        const float *restrict importance, size_t n)
+static inline void encode_q6_k(void *restrict dst, const float *restrict src,
+                               const float *restrict importance, size_t n)
 {
     static const struct k_shape shape = {
         .half = 32.0f,
