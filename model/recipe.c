@@ -19,8 +19,8 @@
 
 #define PLAIN(called, number, type, weight_bits, text)                                             \
     {                                                                                              \
-        .name = called, .file_type = number, .dtype = DTYPE_##type, .bits = weight_bits,           \
-        .summary = text                                                                            \
+        .name = (called), .file_type = (number), .dtype = DTYPE_##type, .bits = (weight_bits),     \
+        .summary = (text)                                                                          \
     }
 
 static const struct recipe table[] = {
