@@ -74,9 +74,9 @@ static inline __m256i fifth_bits(const uint8_t qh[4])
 }
 
 /* Bits `shift` and up of each byte, under a mask. */
-static inline __m256i bits_at(__m256i bytes, int shift, char mask)
+static inline __m256i bits_at(__m256i bytes, size_t shift, char mask)
 {
-    return _mm256_and_si256(_mm256_srl_epi16(bytes, _mm_cvtsi32_si128(shift)),
+    return _mm256_and_si256(_mm256_srl_epi16(bytes, _mm_cvtsi32_si128((int)shift)),
                             _mm256_set1_epi8(mask));
 }
 
@@ -187,7 +187,7 @@ static void decode_tq2_0(float *restrict dst, const void *restrict src, size_t n
         memcpy(&b, at, sizeof b);
         at += sizeof b;
         const __m256 d = _mm256_set1_ps(_cvtsh_ss(b.d));
-        for (int g = 0; g < 8; g++) {
+        for (size_t g = 0; g < 8; g++) {
             const __m256i q = bits_at(load32(b.qs + 32 * (g / 4)), 2 * (g % 4), 3);
             put32(dst + i + 32 * g, _mm256_sub_epi8(q, _mm256_set1_epi8(1)), d, d);
         }
@@ -211,7 +211,7 @@ static void decode_q2_k(float *restrict dst, const void *restrict src, size_t n)
         const __m128i packed = load16(b.scales), low = _mm_set1_epi8(15);
         scale_factors(d, _mm_and_si128(packed, low), _cvtsh_ss(b.d));
         scale_factors(m, _mm_and_si128(_mm_srli_epi16(packed, 4), low), -_cvtsh_ss(b.dmin));
-        for (int g = 0; g < 8; g++) {
+        for (size_t g = 0; g < 8; g++) {
             float *out = dst + i + 32 * g;
             const __m256i q = bits_at(load32(b.qs + 32 * (g / 4)), 2 * (g % 4), 3);
             put16_min(out, _mm256_castsi256_si128(q), _mm256_set1_ps(d[2 * g]),
@@ -234,7 +234,7 @@ static void decode_q3_k(float *restrict dst, const void *restrict src, size_t n)
         unpack_scales_q3(scale, b.scales);
         scale_factors(d, load16(scale), _cvtsh_ss(b.d));
         const __m256i hmask = load32(b.hmask);
-        for (int g = 0; g < 8; g++) {
+        for (size_t g = 0; g < 8; g++) {
             const __m256i low = bits_at(load32(b.qs + 32 * (g / 4)), 2 * (g % 4), 3);
             const __m256i high = _mm256_slli_epi16(bits_at(hmask, g, 1), 2);
             const __m256i q = _mm256_sub_epi8(_mm256_or_si256(low, high), _mm256_set1_epi8(4));
@@ -264,7 +264,7 @@ static void decode_q4_k(float *restrict dst, const void *restrict src, size_t n)
         at += sizeof b;
         float d[16];
         factors_mins(d, b.scales, _cvtsh_ss(b.d), _cvtsh_ss(b.dmin));
-        for (int g = 0; g < 8; g++) {
+        for (size_t g = 0; g < 8; g++) {
             const __m256i q = bits_at(load32(b.qs + 32 * (g / 2)), 4 * (g % 2), 15);
             put32_min(dst + i + 32 * g, q, _mm256_set1_ps(d[g]), _mm256_set1_ps(d[8 + g]));
         }
@@ -281,7 +281,7 @@ static void decode_q5_k(float *restrict dst, const void *restrict src, size_t n)
         float d[16];
         factors_mins(d, b.scales, _cvtsh_ss(b.d), _cvtsh_ss(b.dmin));
         const __m256i qh = load32(b.qh);
-        for (int g = 0; g < 8; g++) {
+        for (size_t g = 0; g < 8; g++) {
             const __m256i low = bits_at(load32(b.qs + 32 * (g / 2)), 4 * (g % 2), 15);
             const __m256i high = _mm256_slli_epi16(bits_at(qh, g, 1), 4);
             put32_min(dst + i + 32 * g, _mm256_or_si256(low, high), _mm256_set1_ps(d[g]),
@@ -299,8 +299,8 @@ static void decode_q6_k(float *restrict dst, const void *restrict src, size_t n)
         at += sizeof b;
         float d[16];
         scale_factors(d, load16(b.scales), _cvtsh_ss(b.d));
-        for (int g = 0; g < 8; g++) {
-            const int h = g / 4, s = g % 4;
+        for (size_t g = 0; g < 8; g++) {
+            const size_t h = g / 4, s = g % 4;
             const __m256i low = bits_at(load32(b.ql + 64 * h + 32 * (s % 2)), 4 * (s / 2), 15);
             const __m256i high = _mm256_slli_epi16(bits_at(load32(b.qh + 32 * h), 2 * s, 3), 4);
             const __m256i q = _mm256_sub_epi8(_mm256_or_si256(low, high), _mm256_set1_epi8(32));
@@ -320,7 +320,7 @@ static void decode_iq4_xs(float *restrict dst, const void *restrict src, size_t 
         int8_t scale[8];
         unpack_scales_iq4(scale, &b);
         const float d = _cvtsh_ss(b.d);
-        for (int g = 0; g < 8; g++) {
+        for (size_t g = 0; g < 8; g++) {
             const __m256 dl = _mm256_set1_ps(d * (float)scale[g]);
             put32(dst + i + 32 * g, _mm256_shuffle_epi8(values, nibbles(b.qs + 16 * g)), dl, dl);
         }

@@ -14,10 +14,11 @@ static const uint8_t iq2_level[4] = {8, 25, 43, 0};
 static const uint8_t iq3_xxs_level[8] = {4, 12, 20, 28, 36, 44, 52, 62};
 static const uint8_t iq3_s_level[8] = {1, 3, 5, 7, 9, 11, 13, 15};
 
-static uint32_t load32(const uint8_t *p)
+/* The i-th of the words at p. */
+static uint32_t word(const uint8_t *p, size_t i)
 {
     uint32_t v;
-    memcpy(&v, p, sizeof v);
+    memcpy(&v, p + i * sizeof v, sizeof v);
     return v;
 }
 
@@ -63,7 +64,7 @@ static void decode_iq2_xxs(float *restrict dst, const void *restrict src, size_t
         memcpy(&b, at, sizeof b);
         at += sizeof b;
         const float d = half_to_float(b.d) * 0.25f;
-        for (int g = 0; g < 8; g++) {
+        for (size_t g = 0; g < 8; g++) {
             const uint32_t entries = b.qs[4 * g] | (uint32_t)b.qs[4 * g + 1] << 16;
             const uint32_t rest = b.qs[4 * g + 2] | (uint32_t)b.qs[4 * g + 3] << 16;
             const float dl = d * (0.5f + (float)(rest >> 28));
@@ -83,7 +84,7 @@ static void decode_iq2_xs(float *restrict dst, const void *restrict src, size_t 
         memcpy(&b, at, sizeof b);
         at += sizeof b;
         const float d = half_to_float(b.d) * 0.25f;
-        for (int g = 0; g < 32; g++, dst += 8) {
+        for (size_t g = 0; g < 32; g++, dst += 8) {
             const int scale = b.scales[g / 4] >> (4 * (g / 2 % 2)) & 15;
             put_iq2(dst, d * (0.5f + (float)scale), iq2_xs_grid[b.qs[g] & 511],
                     even_signs(b.qs[g] >> 9));
@@ -100,7 +101,7 @@ static void decode_iq2_s(float *restrict dst, const void *restrict src, size_t n
         memcpy(&b, at, sizeof b);
         at += sizeof b;
         const float d = half_to_float(b.d) * 0.25f;
-        for (int g = 0; g < 32; g++, dst += 8) {
+        for (size_t g = 0; g < 32; g++, dst += 8) {
             const int scale = b.scales[g / 4] >> (4 * (g / 2 % 2)) & 15;
             const int entry = b.qs[g] | (b.qh[g / 4] >> (2 * (g % 4)) & 3) << 8;
             put_iq2(dst, d * (0.5f + (float)scale), iq2_s_grid[entry], b.qs[32 + g]);
@@ -117,8 +118,8 @@ static void decode_iq3_xxs(float *restrict dst, const void *restrict src, size_t
         memcpy(&b, at, sizeof b);
         at += sizeof b;
         const float d = half_to_float(b.d) * 0.5f;
-        for (int g = 0; g < 32; g++, dst += 8) {
-            const uint32_t rest = load32(b.qs + 64 + g / 4 * 4);
+        for (size_t g = 0; g < 32; g++, dst += 8) {
+            const uint32_t rest = word(b.qs + 64, g / 4);
             const uint32_t signs = even_signs(rest >> (7 * (g % 4)) & 127);
             const float dl = d * (0.5f + (float)(rest >> 28));
             put_iq3(dst, dl, iq3_xxs_grid[b.qs[2 * g]], signs, iq3_xxs_level);
@@ -136,7 +137,7 @@ static void decode_iq3_s(float *restrict dst, const void *restrict src, size_t n
         memcpy(&b, at, sizeof b);
         at += sizeof b;
         const float d = half_to_float(b.d);
-        for (int g = 0; g < 64; g++, dst += 4) {
+        for (size_t g = 0; g < 64; g++, dst += 4) {
             const int scale = b.scales[g / 16] >> (4 * (g / 8 % 2)) & 15;
             const int entry = b.qs[g] | (b.qh[g / 8] >> (g % 8) & 1) << 8;
             put_iq3(dst, d * (float)(1 + 2 * scale), iq3_s_grid[entry],
@@ -154,7 +155,7 @@ static void decode_iq1_s(float *restrict dst, const void *restrict src, size_t n
         memcpy(&b, at, sizeof b);
         at += sizeof b;
         const float d = half_to_float(b.d);
-        for (int g = 0; g < 32; g++, dst += 8) {
+        for (size_t g = 0; g < 32; g++, dst += 8) {
             const int qh = b.qh[g / 4];
             const int entry = b.qs[g] | (qh >> (3 * (g % 4)) & 7) << 8;
             put_iq1(dst, d * (float)(2 * (qh >> 12 & 7) + 1), iq1_grid[entry],
@@ -177,7 +178,7 @@ static void decode_iq1_m(float *restrict dst, const void *restrict src, size_t n
         const int bits = scales[0] >> 12 | (scales[1] >> 12) << 4 | (scales[2] >> 12) << 8 |
                          (scales[3] >> 12) << 12;
         const float d = half_to_float((uint16_t)bits);
-        for (int g = 0; g < 32; g++, dst += 8) {
+        for (size_t g = 0; g < 32; g++, dst += 8) {
             const int scale = scales[g / 8] >> (3 * (g / 2 % 4)) & 7;
             const int qh = b.qh[g / 2] >> (4 * (g % 2)) & 15;
             put_iq1(dst, d * (float)(2 * scale + 1), iq1_grid[b.qs[g] | (qh & 7) << 8],

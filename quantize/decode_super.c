@@ -16,7 +16,8 @@ static void decode_q2_k(float *restrict dst, const void *restrict src, size_t n)
         at += sizeof b;
         const float d = half_to_float(b.d), dmin = half_to_float(b.dmin);
         for (int j = 0; j < SUPER_ELEMS; j++) {
-            const int scale = b.scales[j / 16] & 15, min = b.scales[j / 16] >> 4;
+            const int block = j / 16;
+            const int scale = b.scales[block] & 15, min = b.scales[block] >> 4;
             const int q = b.qs[32 * (j / 128) + j % 32] >> (2 * (j / 32 % 4)) & 3;
             dst[j] = d * (float)scale * (float)q - dmin * (float)min;
         }
@@ -34,9 +35,10 @@ static void decode_q3_k(float *restrict dst, const void *restrict src, size_t n)
         unpack_scales_q3(scale, b.scales);
         const float d = half_to_float(b.d);
         for (int j = 0; j < SUPER_ELEMS; j++) {
+            const int block = j / 16;
             const int low = b.qs[32 * (j / 128) + j % 32] >> (2 * (j / 32 % 4)) & 3;
             const int high = b.hmask[j % 32] >> (j / 32) & 1;
-            dst[j] = d * (float)scale[j / 16] * (float)((low | high << 2) - 4);
+            dst[j] = d * (float)scale[block] * (float)((low | high << 2) - 4);
         }
     }
 }
@@ -52,8 +54,9 @@ static void decode_q4_k(float *restrict dst, const void *restrict src, size_t n)
         unpack_scales_mins(scale, min, b.scales);
         const float d = half_to_float(b.d), dmin = half_to_float(b.dmin);
         for (int j = 0; j < SUPER_ELEMS; j++) {
-            const int q = b.qs[32 * (j / 64) + j % 32] >> (4 * (j / 32 % 2)) & 15;
-            dst[j] = d * (float)scale[j / 32] * (float)q - dmin * (float)min[j / 32];
+            const int block = j / 32;
+            const int q = b.qs[32 * (j / 64) + j % 32] >> (4 * (block % 2)) & 15;
+            dst[j] = d * (float)scale[block] * (float)q - dmin * (float)min[block];
         }
     }
 }
@@ -69,10 +72,10 @@ static void decode_q5_k(float *restrict dst, const void *restrict src, size_t n)
         unpack_scales_mins(scale, min, b.scales);
         const float d = half_to_float(b.d), dmin = half_to_float(b.dmin);
         for (int j = 0; j < SUPER_ELEMS; j++) {
-            const int low = b.qs[32 * (j / 64) + j % 32] >> (4 * (j / 32 % 2)) & 15;
+            const int block = j / 32;
+            const int low = b.qs[32 * (j / 64) + j % 32] >> (4 * (block % 2)) & 15;
             const int high = b.qh[j % 32] >> (j / 32) & 1;
-            dst[j] =
-                d * (float)scale[j / 32] * (float)(low | high << 4) - dmin * (float)min[j / 32];
+            dst[j] = d * (float)scale[block] * (float)(low | high << 4) - dmin * (float)min[block];
         }
     }
 }
@@ -86,10 +89,11 @@ static void decode_q6_k(float *restrict dst, const void *restrict src, size_t n)
         at += sizeof b;
         const float d = half_to_float(b.d);
         for (int j = 0; j < SUPER_ELEMS; j++) {
+            const int block = j / 16;
             const int h = j / 128;
             const int low = b.ql[64 * h + j % 64] >> (4 * (j / 64 % 2)) & 15;
             const int high = b.qh[32 * h + j % 32] >> (2 * (j / 32 % 4)) & 3;
-            dst[j] = d * (float)b.scales[j / 16] * (float)((low | high << 4) - 32);
+            dst[j] = d * (float)b.scales[block] * (float)((low | high << 4) - 32);
         }
     }
 }
@@ -105,8 +109,9 @@ static void decode_iq4_xs(float *restrict dst, const void *restrict src, size_t 
         unpack_scales_iq4(scale, &b);
         const float d = half_to_float(b.d);
         for (int j = 0; j < SUPER_ELEMS; j++) {
+            const int block = j / 32;
             const int q = b.qs[16 * (j / 32) + j % 16] >> (4 * (j / 16 % 2)) & 15;
-            dst[j] = d * (float)scale[j / 32] * (float)iq4_values[q];
+            dst[j] = d * (float)scale[block] * (float)iq4_values[q];
         }
     }
 }

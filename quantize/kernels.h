@@ -2,8 +2,9 @@
  *
  * Every kernel has a scalar reference, and every faster version gives the same
  * bytes as the reference: tests compare them with memcmp.  `n` is a number of
- * weights, whole blocks; rows do not overlap; no alignment is asked for; the
- * weights are finite.  The table is built once, const afterwards and passed down.
+ * weights, whole blocks; rows do not overlap; blocks are encoded to an even address,
+ * else no alignment is asked for; the weights are finite.  The table is built once,
+ * const afterwards and passed down.
  *
  * To add a kernel: a static function in <family>.c, its pointer in that file's
  * *_init_scalar; a faster one in <family>_avx2.c, set in *_init_avx2.

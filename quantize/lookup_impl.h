@@ -91,7 +91,13 @@ static inline struct sums lookup_sums(const struct ladder *g, const struct looku
     return s;
 }
 
-/* The codes at that scale: code[l] are those of block l, low and high nibbles as they lie. */
+/* What a scale takes off the error, with the values that the sums are over. */
+static inline f8 reduction_by(f8 scale, struct sums s)
+{
+    return f8_mul(scale, f8_sub(f8_add(s.xq, s.xq), f8_mul(scale, s.qq)));
+}
+
+/* The codes at that scale: of block l in nibbles[l], as they lie in the file. */
 static inline void lookup_codes(uint8_t nibbles[LANES][16], const struct ladder *g, const f8 *x,
                                 f8 inverse)
 {
@@ -208,8 +214,7 @@ static inline void levels_try(struct levels *best, const struct ladder *g,
 {
     const f8 scale = f8_mul(f8_set1(best->d), level);
     const struct sums s = lookup_sums(g, t, inverse_of(scale));
-    const f8 twice = f8_add(s.xq, s.xq);
-    const f8 reduction = f8_mul(scale, f8_sub(twice, f8_mul(scale, s.qq)));
+    const f8 reduction = reduction_by(scale, s);
     const m8 better = f8_lt(best->reduction, reduction);
     best->level = f8_select(better, level, best->level);
     best->reduction = f8_select(better, reduction, best->reduction);
@@ -303,9 +308,7 @@ static inline f8 mxfp4_fit(const struct ladder *g, const struct lookup_tile *t, 
     const int moves = t->w ? MXFP4_MOVES : MXFP4_PLAIN_MOVES;
     for (int i = 0; i < moves; i++) {
         const f8 s = f8_set1(ldexpf(0.125f, (int)mxfp4_moves[i]));
-        const struct sums sums = lookup_sums(g, t, f8_div(f8_set1(1.0f), s));
-        const f8 twice = f8_add(sums.xq, sums.xq);
-        const f8 reduction = f8_mul(s, f8_sub(twice, f8_mul(s, sums.qq)));
+        const f8 reduction = reduction_by(s, lookup_sums(g, t, f8_div(f8_set1(1.0f), s)));
         const m8 better = f8_lt(best, reduction);
         best = f8_select(better, reduction, best);
         move = f8_select(better, f8_set1(mxfp4_moves[i]), move);

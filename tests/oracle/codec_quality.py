@@ -138,8 +138,8 @@ def measure(ours, ggml, sets, types):
                     for tally, encoder in zip(pair, (ours, ggml)):
                         tally.add(encoder, name, x, importance if guided else None)
                 table[name].setdefault(label, {})[guided] = pair
-            print(name, label, *(f"{o.error / g.error:.4f}" for o, g in table[name][label].values()),
-                  file=sys.stderr)
+            ratios = (f"{o.error / g.error:.4f}" for o, g in table[name][label].values())
+            print(name, label, *ratios, file=sys.stderr)
     return table
 
 
