@@ -25,10 +25,7 @@ static inline f8 take_fifth_bits(f8 codes[LANES])
     return bits;
 }
 
-static inline f8 nibbles(f8 low, f8 high)
-{
-    return f8_add(low, f8_mul(high, f8_set1(16.0f)));
-}
+static inline f8 nibbles(f8 low, f8 high) { return f8_add(low, f8_mul(high, f8_set1(16.0f))); }
 
 /* Q4_1 and Q5_1: the blocks are on their own, and eight are fitted at once. */
 
@@ -45,12 +42,12 @@ static inline void legacy_pack(struct legacy *out, f8 *codes, bool fifth_bits)
                        take_fifth_bits(codes + 16), take_fifth_bits(codes + 24));
     for (int g = 0; g < 4; g++) {
         const f8 *c = codes + 4 * g;
-        f8_store_bytes(out->qs[g], nibbles(c[0], c[16]), nibbles(c[1], c[17]),
-                       nibbles(c[2], c[18]), nibbles(c[3], c[19]));
+        f8_store_bytes(out->qs[g], nibbles(c[0], c[16]), nibbles(c[1], c[17]), nibbles(c[2], c[18]),
+                       nibbles(c[3], c[19]));
     }
 }
 
-static inline void legacy_fit(struct legacy *out, struct tile *t, const struct search *how)
+static inline void legacy_fit(struct legacy *out, struct tile *t, const struct affine_search *how)
 {
     struct grid g = tile_search(t, how);
     g.scale = to_half(g.scale);
@@ -65,7 +62,7 @@ static inline void legacy_fit(struct legacy *out, struct tile *t, const struct s
 }
 
 /* The next blocks of a row, eight or as many as are left. */
-static inline void legacy_next(struct legacy *out, float top, const struct search *how,
+static inline void legacy_next(struct legacy *out, float top, const struct affine_search *how,
                                const float *src, const float *importance, size_t blocks)
 {
     float x[LANES * BLOCK_ELEMS], w[LANES * BLOCK_ELEMS];
@@ -86,7 +83,7 @@ static inline void legacy_next(struct legacy *out, float top, const struct searc
 static void encode_q4_1(void *restrict dst, const float *restrict src,
                         const float *restrict importance, size_t n)
 {
-    const struct search *how = importance ? &weighted_q4 : &plain_q4;
+    const struct affine_search *how = importance ? &affine_weighted_q4 : &affine_plain_q4;
     uint8_t *out = dst;
     for (size_t i = 0; i < n; i += LANES * BLOCK_ELEMS) {
         const size_t left = (n - i) / BLOCK_ELEMS, blocks = left < LANES ? left : LANES;
@@ -105,7 +102,7 @@ static void encode_q4_1(void *restrict dst, const float *restrict src,
 static void encode_q5_1(void *restrict dst, const float *restrict src,
                         const float *restrict importance, size_t n)
 {
-    const struct search *how = importance ? &weighted_q5 : &plain_q5;
+    const struct affine_search *how = importance ? &affine_weighted_q5 : &affine_plain_q5;
     uint8_t *out = dst;
     for (size_t i = 0; i < n; i += LANES * BLOCK_ELEMS) {
         const size_t left = (n - i) / BLOCK_ELEMS, blocks = left < LANES ? left : LANES;
@@ -163,7 +160,7 @@ static inline void pack_scales(uint8_t *dst, const struct super *s)
 static void encode_q2_k(void *restrict dst, const float *restrict src,
                         const float *restrict importance, size_t n)
 {
-    const struct search *how = importance ? &weighted_q2 : &plain_q2;
+    const struct affine_search *how = importance ? &affine_weighted_q2 : &affine_plain_q2;
     uint8_t *out = dst;
     for (size_t i = 0; i < n; i += SUPER_ELEMS) {
         struct super s;
@@ -184,7 +181,7 @@ static void encode_q2_k(void *restrict dst, const float *restrict src,
 static void encode_q4_k(void *restrict dst, const float *restrict src,
                         const float *restrict importance, size_t n)
 {
-    const struct search *how = importance ? &weighted_q4 : &plain_q4;
+    const struct affine_search *how = importance ? &affine_weighted_q4 : &affine_plain_q4;
     uint8_t *out = dst;
     for (size_t i = 0; i < n; i += SUPER_ELEMS) {
         struct super s;
@@ -203,7 +200,7 @@ static void encode_q4_k(void *restrict dst, const float *restrict src,
 static void encode_q5_k(void *restrict dst, const float *restrict src,
                         const float *restrict importance, size_t n)
 {
-    const struct search *how = importance ? &weighted_q5 : &plain_q5;
+    const struct affine_search *how = importance ? &affine_weighted_q5 : &affine_plain_q5;
     uint8_t *out = dst;
     for (size_t i = 0; i < n; i += SUPER_ELEMS) {
         struct super s;

@@ -17,11 +17,11 @@
 
 enum { STEPS_MAX = 32 };
 
-#define X_LIMIT 0x1p30f      /* past what any block of these types can hold */
-#define NO_LIMIT 0x1p31f     /* of an offset: above any weight */
-#define SCALE_TINY 0x1p-25f  /* half of the smallest fp16: such a scale is zero */
-#define WEIGHT_TINY 1e-30f   /* importance below it is none at all */
-#define WEIGHT_FLOOR 1e-9f   /* least share of the largest: lost in any float sum */
+#define X_LIMIT      0x1p30f  /* past what any block of these types can hold */
+#define NO_LIMIT     0x1p31f  /* of an offset: above any weight */
+#define SCALE_TINY   0x1p-25f /* half of the smallest fp16: such a scale is zero */
+#define WEIGHT_TINY  1e-30f   /* importance below it is none at all */
+#define WEIGHT_FLOOR 1e-9f    /* least share of the largest: lost in any float sum */
 
 /* Eight blocks of `steps` weights: weight i of the block in lane l is lane l of
  * base + u[i].  u >= 0, so that sums over it lose nothing to a common offset. */
@@ -30,7 +30,7 @@ struct tile {
     int steps;
     float top; /* the largest code */
     f8 base, range;
-    f8 limit; /* the largest offset of u allowed */
+    f8 limit;               /* the largest offset of u allowed */
     f8 sum_w, sum_u, per_w; /* sums of w and w u; 1 / sum_w */
 };
 
@@ -88,7 +88,8 @@ static inline void tile_weigh(struct tile *t, f8 heaviest)
     const f8 inverse = f8_div(one, heaviest);
     t->sum_w = t->sum_u = f8_set1(0.0f);
     for (int i = 0; i < t->steps; i++) {
-        t->w[i] = m8_any(some) ? f8_select(some, f8_max(f8_mul(t->w[i], inverse), floor), one) : one;
+        t->w[i] =
+            m8_any(some) ? f8_select(some, f8_max(f8_mul(t->w[i], inverse), floor), one) : one;
         t->sum_w = f8_add(t->sum_w, t->w[i]);
         t->sum_u = f8_add(t->sum_u, f8_mul(t->w[i], t->u[i]));
     }
@@ -199,14 +200,14 @@ static inline f8 moments_gain(const struct tile *t, const struct moments *s, str
 }
 
 /* The best of the starts, each fitted once, and that fitted again. */
-static inline struct grid tile_search(const struct tile *t, const struct search *how)
+static inline struct grid tile_search(const struct tile *t, const struct affine_search *how)
 {
     const f8 per_range = inverse_of(t->range);
     struct grid best = {f8_set1(0.0f), f8_set1(0.0f)};
     f8 most = f8_set1(-INFINITY);
     for (int k = 0; k < how->starts; k++) {
-        const f8 inverse = f8_mul(per_range, f8_set1(t->top + how->start[k].stretch));
-        const struct moments s = tile_moments(t, inverse, f8_set1(how->start[k].shift));
+        const f8 inverse = f8_mul(per_range, f8_set1(t->top + how->stretch[k]));
+        const struct moments s = tile_moments(t, inverse, f8_set1(how->shift[k]));
         const struct grid g = moments_fit(t, &s);
         const f8 gain = moments_gain(t, &s, g);
         const m8 better = f8_lt(most, gain);

@@ -15,7 +15,7 @@
 
 enum { TILES_MAX = 2, SUPER_BLOCKS_MAX = TILES_MAX * LANES };
 
-#define HALF_MAX 65504.0f
+#define HALF_MAX   65504.0f
 #define HALF_LEAST 0x1p-24f
 
 struct super {
@@ -53,8 +53,8 @@ static inline float lanes_max(f8 a)
 }
 
 /* Loads SUPER_ELEMS weights as blocks of `steps`. */
-static inline void super_load(struct super *s, int steps, float top, float levels,
-                              const float *src, const float *importance)
+static inline void super_load(struct super *s, int steps, float top, float levels, const float *src,
+                              const float *importance)
 {
     f8 heaviest = f8_set1(0.0f);
     s->tiles = SUPER_ELEMS / (LANES * steps);
@@ -64,8 +64,8 @@ static inline void super_load(struct super *s, int steps, float top, float level
         const int at = k * LANES * steps;
         t->steps = steps;
         t->top = top;
-        heaviest = f8_max(
-            heaviest, tile_load(t, src + at, importance ? importance + at : NULL, 0.0f));
+        heaviest =
+            f8_max(heaviest, tile_load(t, src + at, importance ? importance + at : NULL, 0.0f));
     }
     heaviest = f8_set1(lanes_max(heaviest));
     for (int k = 0; k < s->tiles; k++)
@@ -113,7 +113,8 @@ static inline float common_step(const float *target, const float *weight, int bl
 }
 
 /* d and dmin from the blocks' own best grids, whose moments fit[] keeps. */
-static inline void super_start(struct super *s, struct moments *fit, const struct search *how)
+static inline void super_start(struct super *s, struct moments *fit,
+                               const struct affine_search *how)
 {
     float target[SUPER_BLOCKS_MAX] = {0}, weight[SUPER_BLOCKS_MAX] = {0};
     const f8 zero = f8_set1(0.0f);
@@ -140,7 +141,7 @@ static inline void super_start(struct super *s, struct moments *fit, const struc
 /* Every block takes the best of some sc around its own and, for each, some m
  * around the one that suits that sc. */
 static inline void super_choose(struct super *s, const struct moments *fit,
-                                const struct search *how)
+                                const struct affine_search *how)
 {
     const f8 zero = f8_set1(0.0f), levels = f8_set1(s->levels);
     const f8 d = f8_set1(s->d), per_dmin = inverse_of(f8_set1(s->dmin));
@@ -214,7 +215,7 @@ static inline void super_refit(struct super *s)
     }
 }
 
-static inline void super_fit(struct super *s, const struct search *how)
+static inline void super_fit(struct super *s, const struct affine_search *how)
 {
     struct moments fit[TILES_MAX];
     super_start(s, fit, how);
