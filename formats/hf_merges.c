@@ -29,12 +29,12 @@ static bool read_pair(const json_t *merge, struct pair *p)
     return p->right.length > 0;
 }
 
-static char *put(char *to, const struct meta_text *t, const char *space)
+static char *put(char *to, const struct meta_text *t)
 {
     for (size_t i = 0; i < t->length; i++) {
         if (t->text[i] == ' ') {
-            memcpy(to, space, strlen(space));
-            to += strlen(space);
+            *to++ = byte_letter_of_space[0];
+            *to++ = byte_letter_of_space[1];
         } else {
             *to++ = t->text[i];
         }
@@ -42,9 +42,34 @@ static char *put(char *to, const struct meta_text *t, const char *space)
     return to;
 }
 
+/* "left right", in the arena. */
+static bool join(const struct pair *p, struct arena *a, struct meta_text *out)
+{
+    char *text = arena_alloc(a, p->left.length + p->right.length + 1, 2);
+    if (!text)
+        return false;
+    char *end = put(text, &p->left);
+    *end++ = ' ';
+    end = put(end, &p->right);
+    *out = (struct meta_text){text, (size_t)(end - text)};
+    return true;
+}
+
 static bool bad_merge(size_t rank, struct err *err)
 {
     return err_set(err, ERR_FORMAT, "tokenizer.json: model.merges[%zu] is no pair of pieces", rank);
+}
+
+static bool join_all(const json_t *merges, struct arena *a, struct meta_text *text, struct err *err)
+{
+    for (size_t rank = 0; rank < json_array_size(merges); rank++) {
+        struct pair p;
+        if (!read_pair(json_array_get(merges, rank), &p))
+            return bad_merge(rank, err);
+        if (!join(&p, a, &text[rank]))
+            return err_set(err, ERR_MEMORY, "no memory for the merges");
+    }
+    return true;
 }
 
 bool hf_merges_write(const json_t *merges, struct meta *m, struct err *err)
@@ -52,23 +77,9 @@ bool hf_merges_write(const json_t *merges, struct meta *m, struct err *err)
     const size_t count = json_array_size(merges);
     struct arena a = {0};
     struct meta_text *text = mem_alloc(count, sizeof *text);
-    bool ok = text || err_set(err, ERR_MEMORY, "no memory for %zu merges", count);
-    for (size_t rank = 0; ok && rank < count; rank++) {
-        struct pair p;
-        if (!read_pair(json_array_get(merges, rank), &p)) {
-            ok = bad_merge(rank, err);
-            break;
-        }
-        char *out = arena_alloc(&a, p.left.length + p.right.length + 1, 2);
-        if (!out) {
-            ok = err_set(err, ERR_MEMORY, "no memory for %zu merges", count);
-            break;
-        }
-        char *end = put(out, &p.left, byte_letter_of_space);
-        *end++ = ' ';
-        end = put(end, &p.right, byte_letter_of_space);
-        text[rank] = (struct meta_text){out, (size_t)(end - out)};
-    }
+    if (!text)
+        return err_set(err, ERR_MEMORY, "no memory for %zu merges", count);
+    const bool ok = join_all(merges, &a, text, err);
     if (ok)
         meta_set_texts(m, "tokenizer.ggml.merges", text, count);
     free(text);
@@ -76,12 +87,12 @@ bool hf_merges_write(const json_t *merges, struct meta *m, struct err *err)
     return ok;
 }
 
-/* The id of left and right together. */
+/* The id of left and right together; *buffer grows as needed. */
 static bool find_joined(const struct hf_vocab *v, const struct pair *p, char **buffer, size_t *room,
                         uint32_t *id)
 {
     const size_t length = p->left.length + p->right.length;
-    if (length > *room) {
+    if (!*buffer || length > *room) {
         char *more = realloc(*buffer, 2 * length);
         if (!more)
             return false;
@@ -93,15 +104,13 @@ static bool find_joined(const struct hf_vocab *v, const struct pair *p, char **b
     return hf_vocab_find(v, *buffer, length, id);
 }
 
-bool hf_merges_score(const json_t *merges, const struct hf_vocab *v, struct meta *m,
-                     struct err *err)
+/* Score 0: no merge makes the piece. */
+static bool score_all(const json_t *merges, const struct hf_vocab *v, float *score, struct err *err)
 {
-    const size_t count = json_array_size(merges);
     char *buffer = NULL;
     size_t room = 0;
-    float *score = mem_alloc(v->rows, sizeof *score);
-    bool ok = score || err_set(err, ERR_MEMORY, "no memory for %zu scores", v->rows);
-    for (size_t rank = 0; ok && rank < count; rank++) {
+    bool ok = true;
+    for (size_t rank = 0; ok && rank < json_array_size(merges); rank++) {
         struct pair p;
         uint32_t id;
         if (!read_pair(json_array_get(merges, rank), &p))
@@ -112,13 +121,23 @@ bool hf_merges_score(const json_t *merges, const struct hf_vocab *v, struct meta
         else if (score[id] == 0)
             score[id] = -(float)(rank + 1);
     }
-    for (size_t id = 0; ok && id < v->rows; id++) {
+    free(buffer);
+    return ok;
+}
+
+bool hf_merges_score(const json_t *merges, const struct hf_vocab *v, struct meta *m,
+                     struct err *err)
+{
+    float *score = mem_alloc(v->rows, sizeof *score);
+    if (!score)
+        return err_set(err, ERR_MEMORY, "no memory for %zu scores", v->rows);
+    const bool ok = score_all(merges, v, score, err);
+    for (size_t id = 0; id < v->rows; id++) {
         if (score[id] == 0)
-            score[id] = -(float)(count + 1);
+            score[id] = -(float)(json_array_size(merges) + 1);
     }
     if (ok)
         meta_set_f32s(m, "tokenizer.ggml.scores", score, v->rows);
-    free(buffer);
     free(score);
     return ok;
 }

@@ -183,7 +183,9 @@ void hf_special_write(const struct hf_tokenizer_files *from, const struct hf_voc
     find_ids(from, v, &s);
     sort_ends(json_object_get(from->generation_config, "eos_token_id"), v, &s);
     read_processor(post, v, &s, &w);
-    json_array_foreach(processors, i, each) read_processor(each, v, &s, &w);
+    json_array_foreach (processors, i, each) {
+        read_processor(each, v, &s, &w);
+    }
     read_flag(from->tokenizer_config, "add_bos_token", &w.bos);
     read_flag(from->tokenizer_config, "add_eos_token", &w.eos);
     read_flag(from->tokenizer_config, "add_sep_token", &w.sep);
@@ -224,8 +226,10 @@ static void write_named(const json_t *choice, struct meta *m, const char **key_n
         return;
     }
     char *plain = arena_text(&m->arena, name, strlen(name));
-    for (char *c = plain; c && *c; c++)
-        *c = is_letter_or_digit(*c) ? *c : '_';
+    for (char *c = plain; c && *c; c++) {
+        if (!is_letter_or_digit(*c))
+            *c = '_';
+    }
     if (!plain) {
         m->failed = true;
         return;

@@ -157,6 +157,9 @@ static bool write_keys(const struct hf_tokenizer_files *files,
             choose_pre(files, &splitter, facts);
         ok = write_byte_level(files, v, facts, meta, err);
     } else if (ok && v->byte_fallback) {
+        if (options->pre)
+            note(facts, "a SentencePiece-like tokenizer has no splitter: --pre %.60s is not used",
+                 options->pre);
         ok = write_sentencepiece(files, &splitter, v, meta, err);
     } else if (ok) {
         ok = err_set(err, ERR_UNSUPPORTED,

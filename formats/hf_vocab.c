@@ -112,8 +112,7 @@ static bool place_added_tokens(struct hf_vocab *v, const json_t *list, struct er
 {
     size_t i;
     const json_t *token;
-    json_array_foreach(list, i, token)
-    {
+    json_array_foreach (list, i, token) {
         const struct meta_text t = text_of(json_object_get(token, "content"));
         const json_t *id = json_object_get(token, "id");
         if (!t.text || !json_is_integer(id))
@@ -131,8 +130,7 @@ static bool place_decoder(struct hf_vocab *v, json_t *decoder, struct err *err)
 {
     const char *key;
     json_t *token;
-    json_object_foreach(decoder, key, token)
-    {
+    json_object_foreach (decoder, key, token) {
         const struct meta_text t = text_of(json_object_get(token, "content"));
         char *end;
         const long long id = strtoll(key, &end, 10);
@@ -178,7 +176,10 @@ static bool unmark_spaces(struct hf_vocab *v, size_t id)
     size_t length = 0;
     for (size_t i = 0; i < t->length;) {
         const bool mark = t->length - i >= 3 && memcmp(t->text + i, space_mark, 3) == 0;
-        plain[length++] = mark ? ' ' : t->text[i];
+        if (mark)
+            plain[length++] = ' ';
+        else
+            plain[length++] = t->text[i];
         i += mark ? 3 : 1;
     }
     const struct meta_text new = {plain, length};

@@ -8,8 +8,6 @@
 static const char byte_level_regex[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-enum { NESTING_MAX = 8 };
-
 /* Spellings of one thing; each `from` is replaced by `to`, in this order. */
 static const struct {
     const char *from, *to;
@@ -28,22 +26,27 @@ static const struct {
     {"|\\s*[\\r\\n]|", "|\\s*[\\r\\n]+|"},
 };
 
+static char *append(char *end, const char *text, size_t length)
+{
+    memcpy(end, text, length);
+    return end + length;
+}
+
 static char *replace(const char *text, const char *from, const char *to, struct arena *a)
 {
+    const size_t from_length = strlen(from), to_length = strlen(to);
     size_t count = 0;
-    for (const char *p = text; (p = strstr(p, from)) != NULL; p += strlen(from))
+    for (const char *p = text; (p = strstr(p, from)) != NULL; p += from_length)
         count++;
-    char *out = arena_alloc(a, strlen(text) + count * strlen(to) + 1, 1);
+    char *out = arena_alloc(a, strlen(text) + count * to_length + 1, 1);
     if (!out)
         return NULL;
     char *end = out;
-    for (const char *p; (p = strstr(text, from)) != NULL; text = p + strlen(from)) {
-        memcpy(end, text, (size_t)(p - text));
-        end += p - text;
-        memcpy(end, to, strlen(to));
-        end += strlen(to);
+    for (const char *p; (p = strstr(text, from)) != NULL; text = p + from_length) {
+        end = append(end, text, (size_t)(p - text));
+        end = append(end, to, to_length);
     }
-    memcpy(end, text, strlen(text) + 1);
+    append(end, text, strlen(text) + 1);
     return out;
 }
 
@@ -83,21 +86,6 @@ static bool read_split(struct pretokenizer *p, const json_t *pre, struct arena *
                                         : "Split"));
 }
 
-static bool read_one(struct pretokenizer *p, const json_t *pre, struct arena *a, int depth);
-
-static bool read_sequence(struct pretokenizer *p, const json_t *pre, struct arena *a, int depth)
-{
-    if (depth == NESTING_MAX)
-        return add(p, "Sequence");
-    size_t i;
-    const json_t *each;
-    json_array_foreach (json_object_get(pre, "pretokenizers"), i, each) {
-        if (!read_one(p, each, a, depth + 1))
-            return false;
-    }
-    return true;
-}
-
 static bool read_metaspace(struct pretokenizer *p, const json_t *pre)
 {
     const char *scheme = json_string_value(json_object_get(pre, "prepend_scheme"));
@@ -107,13 +95,11 @@ static bool read_metaspace(struct pretokenizer *p, const json_t *pre)
     return add(p, "Metaspace");
 }
 
-static bool read_one(struct pretokenizer *p, const json_t *pre, struct arena *a, int depth)
+static bool read_one(struct pretokenizer *p, const json_t *pre, struct arena *a)
 {
     const char *type = json_string_value(json_object_get(pre, "type"));
     if (!type)
         return true;
-    if (strcmp(type, "Sequence") == 0)
-        return read_sequence(p, pre, a, depth);
     if (strcmp(type, "Split") == 0)
         return read_split(p, pre, a);
     if (strcmp(type, "Metaspace") == 0)
@@ -136,8 +122,15 @@ static bool read_one(struct pretokenizer *p, const json_t *pre, struct arena *a,
 
 bool pretokenizer_read(struct pretokenizer *p, const json_t *pre, struct arena *a)
 {
+    const json_t *sequence = json_object_get(pre, "pretokenizers");
+    size_t i;
+    const json_t *each;
     memset(p, 0, sizeof *p);
-    return read_one(p, pre, a, 0);
+    json_array_foreach (sequence, i, each) {
+        if (!read_one(p, each, a))
+            return false;
+    }
+    return json_is_array(sequence) || read_one(p, pre, a);
 }
 
 /* Is `word` one of the words of `list`? */
