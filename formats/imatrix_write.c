@@ -7,8 +7,31 @@
 #include "formats/imatrix_layout.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* `values` means, each times its matrix's factor; the caller frees them.  NULL where one is not
+ * finite or there is no memory. */
+static float *sums_of(const struct imatrix_entry *e, const float *factor, size_t factors,
+                      struct err *err)
+{
+    float *sum = mem_alloc(e->values, sizeof *sum);
+    if (!sum) {
+        err_set(err, ERR_MEMORY, "entry '%s': no memory for %zu values", e->name, e->values);
+        return NULL;
+    }
+    for (size_t i = 0; i < e->values; i++) {
+        sum[i] = e->mean[i] * factor[i / (e->values / factors)];
+        if (!isfinite(sum[i])) {
+            err_set(err, ERR_NUMERIC, "entry '%s': the sum of value %zu, %g, is not finite",
+                    e->name, i, (double)e->mean[i]);
+            free(sum);
+            return NULL;
+        }
+    }
+    return sum;
+}
 
 static bool write_i32(struct sink *s, uint64_t v, struct err *err)
 {
@@ -26,11 +49,9 @@ static bool write_text(struct sink *s, const char *text, size_t length, struct e
 static bool write_entry(struct sink *s, const struct imatrix_entry *e, uint32_t calls,
                         struct err *err)
 {
-    float *sum = mem_alloc(e->values, sizeof *sum);
+    float *sum = sums_of(e, &(float){(float)calls}, 1, err);
     if (!sum)
-        return err_set(err, ERR_MEMORY, "%s: no memory for %zu values", s->path, e->values);
-    for (size_t i = 0; i < e->values; i++)
-        sum[i] = e->mean[i] * (float)calls;
+        return err_wrap(err, "%s", s->path);
     const bool ok = write_text(s, e->name, strlen(e->name), err) && write_i32(s, calls, err) &&
                     write_i32(s, e->values, err) &&
                     sink_write(s, sum, e->values * sizeof *sum, err);
@@ -99,12 +120,9 @@ static void set_meta(struct meta *meta, const struct imatrix *m)
 static bool write_pair(const struct gguf_writer *w, size_t i, const struct imatrix_entry *e,
                        struct err *err)
 {
-    const size_t cols = e->values / e->matrices;
-    float *sum = mem_alloc(e->values, sizeof *sum);
+    float *sum = sums_of(e, e->count, e->matrices, err);
     if (!sum)
-        return err_set(err, ERR_MEMORY, "'%s': no memory for %zu values", e->name, e->values);
-    for (size_t j = 0; j < e->values; j++)
-        sum[j] = e->mean[j] * e->count[j / cols];
+        return err_wrap(err, "%s", w->sink.path);
     const bool ok = gguf_write_data(w, i, 0, sum, e->values * sizeof *sum, err) &&
                     gguf_write_data(w, i + 1, 0, e->count, e->matrices * sizeof *e->count, err);
     free(sum);

@@ -434,6 +434,22 @@ static void the_forms_agree(void **state)
     imatrix_close(&m);
 }
 
+static void a_sum_that_is_no_float_is_not_written(void **state)
+{
+    struct scratch *s = *state;
+    struct imatrix m = {.chunks = 1000};
+    struct err err = {0};
+    const float mean[] = {1, 1e38f}, count[] = {1000};
+    assert_true(imatrix_add(&m, &(struct imatrix_entry){"w", 1, 2, mean, count, 0}, &err));
+    assert_false(imatrix_write_dat(&m, scratch_path(s, "i"), false, &err));
+    assert_int_equal(err.code, ERR_NUMERIC);
+    assert_false(imatrix_write_gguf(&m, s->path, false, &err));
+    assert_int_equal(err.code, ERR_NUMERIC);
+    assert_non_null(strstr(err.text, "i: entry 'w': the sum of value 1, 1e+38, is not finite"));
+    assert_int_equal(fixture_files(s), 0);
+    imatrix_close(&m);
+}
+
 static void errors_name_the_file(void **state)
 {
     struct scratch *s = *state;
@@ -464,6 +480,7 @@ int main(void)
         FIXTURE_TEST(a_gguf_is_written_as_it_was_read),
         FIXTURE_TEST(a_dat_is_written_as_it_was_read),
         FIXTURE_TEST(the_forms_agree),
+        FIXTURE_TEST(a_sum_that_is_no_float_is_not_written),
         FIXTURE_TEST(errors_name_the_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
