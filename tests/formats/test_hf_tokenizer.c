@@ -180,6 +180,7 @@ static void added_tokens_have_types(void **state)
                                        "{\"id\":6,\"content\":\"<|x|>\",\"special\":false},"
                                        "{\"id\":7,\"content\":\"\u2581y\u2581\"},"
                                        "{\"id\":8,\"content\":\"\u2581 \"},"
+                                       "{\"id\":3,\"content\":\"<0x00>\",\"special\":true},"
                                        "{\"id\":9,\"content\":\"a\"}]}",
                          0);
     expect_texts(&m, "tokenizer.ggml.tokens",
@@ -342,6 +343,7 @@ static void splitters_are_known_by_what_they_do(void **state)
     expect_pre(qwen2, "", NULL, "qwen2");
     expect_pre(qwen2, "", "{\"model_type\":\"stablelm\"}", "stablelm2");
     expect_pre(qwen2, "", "{\"model_type\":\"stable\"}", "qwen2");
+    expect_pre(qwen2, "", "{\"model_type\":\"lm\"}", "qwen2");
     expect_pre("{\"type\":\"Digits\",\"individual_digits\":true},{\"type\":\"ByteLevel\"}", "",
                NULL, "starcoder");
     expect_pre("{\"type\":\"Digits\",\"individual_digits\":true},{\"type\":\"ByteLevel\"}", "",
