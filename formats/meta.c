@@ -263,3 +263,45 @@ const char *meta_get_text(const struct meta *m, const char *key)
     const struct meta_value *value = meta_find(m, key);
     return value && value->type == META_TEXT ? value->as.text.text : NULL;
 }
+
+struct meta_value meta_element(const struct meta_value *array, size_t i)
+{
+    struct meta_value v = {.type = array->elem};
+    assert(array->type == META_ARRAY && i < array->count);
+    switch (array->elem) {
+    case META_U8:
+    case META_BOOL:
+        v.as.u = ((const uint8_t *)array->as.array)[i];
+        break;
+    case META_U16:
+        v.as.u = ((const uint16_t *)array->as.array)[i];
+        break;
+    case META_U32:
+        v.as.u = ((const uint32_t *)array->as.array)[i];
+        break;
+    case META_U64:
+        v.as.u = ((const uint64_t *)array->as.array)[i];
+        break;
+    case META_I8:
+        v.as.i = ((const int8_t *)array->as.array)[i];
+        break;
+    case META_I16:
+        v.as.i = ((const int16_t *)array->as.array)[i];
+        break;
+    case META_I32:
+        v.as.i = ((const int32_t *)array->as.array)[i];
+        break;
+    case META_I64:
+        v.as.i = ((const int64_t *)array->as.array)[i];
+        break;
+    case META_F32:
+        v.as.f = (double)((const float *)array->as.array)[i];
+        break;
+    case META_F64:
+        v.as.f = ((const double *)array->as.array)[i];
+        break;
+    default:
+        v.as.text = ((const struct meta_text *)array->as.array)[i];
+    }
+    return v;
+}

@@ -106,6 +106,9 @@ const char *meta_get_text(const struct meta *m, const char *key); /* NULL: not t
 const char *meta_type_name(enum meta_type type);
 const char *meta_value_kind(const struct meta_value *v);
 
+/* The i-th value of an array. */
+struct meta_value meta_element(const struct meta_value *array, size_t i);
+
 /* Bytes of one value of a fixed-size type; 0 for TEXT and ARRAY. */
 size_t meta_type_bytes(enum meta_type type);
 

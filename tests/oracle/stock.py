@@ -1,16 +1,79 @@
-"""Stock llama.cpp, from the PyPI package llama-cpp-py-sync, as the tests ask it.
+"""Stock llama.cpp and ggml, from the PyPI package xllamacpp, as the tests ask them.
 
-Model(path): logits of token ids, tokenization, perplexity.  quantize(): llama-quantize.
+The package's extension module exports the C interfaces of llama.h and ggml.h; they are declared here as
+they stand in the version that requirements.txt pins.
 """
+import importlib.util
+import pathlib
+
+import cffi
 import numpy as np
-from llama_cpp_py_sync import _cffi_bindings as bindings
 
-ffi, lib = bindings.get_ffi(), bindings.get_lib()
+ffi = cffi.FFI()
+ffi.cdef("""
+typedef int32_t llama_token;
+struct llama_model_params {
+    void *devices, *tensor_buft_overrides;
+    int32_t n_gpu_layers;
+    int split_mode, load_mode, lazy_mode;
+    int32_t main_gpu;
+    const float *tensor_split;
+    void *progress_callback, *progress_callback_user_data, *kv_overrides;
+    bool vocab_only, check_tensors, use_extra_bufts, no_host, no_alloc, load_mtp;
+};
+struct llama_context_params {
+    uint32_t n_ctx, n_batch, n_ubatch, n_seq_max, n_rs_seq, n_outputs_max, n_outputs_max_per_seq;
+    int32_t n_threads, n_threads_batch;
+    int ctx_type, rope_scaling_type, pooling_type, attention_type, flash_attn_type;
+    float rope_freq_base, rope_freq_scale, yarn_ext_factor, yarn_attn_factor, yarn_beta_fast, yarn_beta_slow;
+    uint32_t yarn_orig_ctx;
+    float defrag_thold;
+    void *cb_eval, *cb_eval_user_data;
+    int type_k, type_v;
+    size_t moe_cache_size;
+    void *abort_callback, *abort_callback_data;
+    bool embeddings, offload_kqv, no_perf, op_offload, swa_full, kv_unified;
+    void *samplers;
+    size_t n_samplers;
+    void *ctx_other;
+};
+struct llama_batch {
+    int32_t n_tokens;
+    llama_token *token;
+    float *embd;
+    int32_t *pos, *n_seq_id, **seq_id;
+    int8_t *logits;
+};
+void llama_log_set(void (*)(int, const char *, void *), void *);
+void llama_backend_init(void);
+struct llama_model_params llama_model_default_params(void);
+struct llama_context_params llama_context_default_params(void);
+void *llama_model_load_from_file(const char *, struct llama_model_params);
+void llama_model_free(void *);
+void *llama_init_from_model(void *, struct llama_context_params);
+void llama_free(void *);
+const void *llama_model_get_vocab(const void *);
+int32_t llama_vocab_n_tokens(const void *);
+bool llama_vocab_get_add_bos(const void *);
+llama_token llama_vocab_bos(const void *);
+int32_t llama_tokenize(const void *, const char *, int32_t, llama_token *, int32_t, bool, bool);
+int32_t llama_token_to_piece(const void *, llama_token, char *, int32_t, int32_t, bool);
+void *llama_get_memory(const void *);
+void llama_memory_clear(void *, bool);
+struct llama_batch llama_batch_init(int32_t, int32_t, int32_t);
+void llama_batch_free(struct llama_batch);
+int32_t llama_decode(void *, struct llama_batch);
+float *llama_get_logits(void *);
+void ggml_quantize_init(int);
+size_t ggml_quantize_chunk(int, const float *, void *, int64_t, int64_t, int64_t, const float *);
+""")
+_package = pathlib.Path(importlib.util.find_spec("xllamacpp").origin).parent
+lib = ffi.dlopen(str(next(_package.glob("xllamacpp*.so"))))
 
 
-@ffi.callback("void(enum ggml_log_level, const char *, void *)")
+@ffi.callback("void(int, const char *, void *)")
 def _log(level, text, _):
-    if level >= 4 and level != 5:  # errors; 5 continues a line
+    if level == 4:  # errors
         print("# stock:", ffi.string(text).decode(errors="replace").rstrip())
 
 
@@ -19,22 +82,23 @@ lib.llama_backend_init()
 
 
 class Model:
+    """A GGUF file in stock llama.cpp, on the CPU."""
+
     def __init__(self, path, vocab_only=False, context=512, threads=2):
         params = lib.llama_model_default_params()
         params.vocab_only = vocab_only
         params.n_gpu_layers = 0
         params.use_extra_bufts = False
+        self.context = ffi.NULL
         self.model = lib.llama_model_load_from_file(str(path).encode(), params)
         if self.model == ffi.NULL:
             raise RuntimeError(f"stock llama.cpp does not load {path}")
         self.vocab = lib.llama_model_get_vocab(self.model)
         self.size = lib.llama_vocab_n_tokens(self.vocab)
-        self.context = ffi.NULL
         if not vocab_only:
             params = lib.llama_context_default_params()
             params.n_ctx = params.n_batch = params.n_ubatch = context
             params.n_threads = params.n_threads_batch = threads
-            params.no_perf = True
             self.context = lib.llama_init_from_model(self.model, params)
             if self.context == ffi.NULL:
                 raise RuntimeError(f"stock llama.cpp makes no context for {path}")
@@ -69,11 +133,11 @@ class Model:
         raw = ffi.buffer(lib.llama_get_logits(self.context), n * self.size * 4)
         return np.frombuffer(raw, np.float32).reshape(n, self.size).copy()
 
-    def tokenize(self, text, special=True, parse_special=True):
+    def tokenize(self, text, add_special=True, parse_special=True):
         data = text.encode("utf-8") if isinstance(text, str) else text
         room = len(data) + 16
         out = ffi.new("llama_token[]", room)
-        n = lib.llama_tokenize(self.vocab, data, len(data), out, room, special, parse_special)
+        n = lib.llama_tokenize(self.vocab, data, len(data), out, room, add_special, parse_special)
         if n < 0:
             raise RuntimeError(f"llama_tokenize wants {-n} tokens")
         return [out[i] for i in range(n)]
@@ -84,7 +148,7 @@ class Model:
         return bytes(ffi.buffer(out, n)) if n >= 0 else b""
 
     def perplexity(self, text, context=512):
-        """As llama-perplexity: windows of `context`, the second half of each scored."""
+        """As llama-perplexity: windows of `context`, the second half of each scored.  (value, windows)"""
         ids = self.tokenize(text)
         add_bos = lib.llama_vocab_get_add_bos(self.vocab)
         bos = lib.llama_vocab_bos(self.vocab)
@@ -102,25 +166,16 @@ class Model:
         return float(np.exp(loss / count)), count // (context - 1 - first)
 
 
-def quantize(source, out, ftype, threads=2, pure=False, imatrix=None, allow_requantize=False):
-    """llama-quantize: ftype is the LLAMA_FTYPE number; imatrix {tensor name: float32 array}."""
-    params = ffi.new("llama_model_quantize_params *", lib.llama_model_quantize_default_params())
-    params.nthread = threads
-    params.ftype = ftype
-    params.pure = pure
-    params.allow_requantize = allow_requantize
-    keep = []
-    if imatrix:
-        rows = ffi.new("struct llama_model_imatrix_data[]", len(imatrix) + 1)
-        for row, (name, values) in zip(rows, imatrix.items()):
-            text = ffi.new("char[]", name.encode())
-            data = np.ascontiguousarray(values, np.float32)
-            keep += [text, data]
-            row.name = text
-            row.data = ffi.cast("const float *", data.ctypes.data)
-            row.size = data.size
-        keep.append(rows)
-        params.imatrix = rows
-    status = lib.llama_model_quantize(str(source).encode(), str(out).encode(), params)
-    if status != 0:
-        raise RuntimeError(f"llama_model_quantize returns {status}")
+def encode(ggml_type, weights, block_bytes, block_elems, importance=None):
+    """ggml's own encoder: the blocks of float32 [rows, columns] as bytes."""
+    rows, cols = weights.shape
+    weights = np.ascontiguousarray(weights, np.float32)
+    out = np.empty(rows * cols // block_elems * block_bytes, np.uint8)
+    lib.ggml_quantize_init(ggml_type)
+    column = ffi.NULL
+    if importance is not None:
+        importance = np.ascontiguousarray(importance, np.float32)
+        column = ffi.cast("const float *", importance.ctypes.data)
+    lib.ggml_quantize_chunk(ggml_type, ffi.cast("const float *", weights.ctypes.data),
+                            ffi.cast("void *", out.ctypes.data), 0, rows, cols, column)
+    return out

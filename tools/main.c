@@ -1,0 +1,90 @@
+/* main.c - quern: one program, one table of commands. */
+#include "core/nearest.h"
+#include "core/stop.h"
+#include "tools/command.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct command *const commands[] = {
+    &cmd_convert, &cmd_quantize, &cmd_verify, &cmd_compare,
+    &cmd_inspect, &cmd_split,    &cmd_merge,  &cmd_codecs,
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static const char version[] = "quern 0.1.0";
+
+static void print_usage(FILE *to)
+{
+    fputs("usage: quern COMMAND [OPTION]... [FILE]...\n\n"
+          "Language models to GGUF, quantized with less error at the same bytes, measured.\n\n",
+          to);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n`quern COMMAND --help` tells more.  To begin:\n\n"
+          "  quern quantize path/to/model-folder -o model-Q4_K_M.gguf --type Q4_K_M\n",
+          to);
+}
+
+/* The first Ctrl-C asks the work to stop and clean up; the second one ends the program. */
+static void on_signal(int number)
+{
+    stop_request();
+    signal(number, SIG_DFL);
+}
+
+static int exit_code(enum err_code code)
+{
+    return code == ERR_USAGE ? 2 : code == ERR_STOPPED ? 130 : 1;
+}
+
+static int run(const struct command *c, int argc, char **argv)
+{
+    struct err err = {0};
+    if (c->run(c, argc, argv, &err))
+        return 0;
+    fprintf(stderr, "quern %s: %s\n", c->name, err.text);
+    return exit_code(err.code);
+}
+
+static int unknown(const char *name)
+{
+    struct nearest nearest = {.word = name};
+    for (size_t i = 0; i < COMMANDS; i++)
+        nearest_offer(&nearest, commands[i]->name);
+    const char *best = nearest_best(&nearest);
+    fprintf(stderr, "quern: '%s' is no command%s%s%s; `quern --help` lists them\n", name,
+            best ? "; did you mean '" : "", best ? best : "", best ? "'" : "");
+    return 2;
+}
+
+/* Exit codes: 0 done, 1 failed, 2 asked wrongly, 130 stopped by Ctrl-C. */
+int main(int argc, char **argv)
+{
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    signal(SIGXFSZ, SIG_IGN); /* a file limit is then an error of write, with its sentence */
+    if (argc < 2) {
+        print_usage(stderr);
+        return 2;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0) {
+        puts(version);
+        return 0;
+    }
+    const bool help = strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
+    if (help && argc == 2) {
+        print_usage(stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < COMMANDS; i++) {
+        char flag[] = "--help", *asked[] = {flag, NULL};
+        if (help && strcmp(argv[2], commands[i]->name) == 0)
+            return run(commands[i], 1, asked);
+        if (strcmp(name, commands[i]->name) == 0)
+            return run(commands[i], argc - 2, argv + 2);
+    }
+    return unknown(help ? argv[2] : name);
+}

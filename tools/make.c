@@ -1,0 +1,263 @@
+#include "tools/make.h"
+
+#include "core/mem.h"
+#include "formats/imatrix_file.h"
+#include "model/produce.h"
+#include "tools/make_report.h"
+#include "tools/term.h"
+#include "tools/verify_report.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct make {
+    const struct make_options *o;
+    struct session *s;
+    struct checkpoint source;
+    struct plan plan;
+    struct imatrix imatrix;
+    struct meta meta;
+    struct recipe_choice *choice;
+    struct recipe_census census;
+    struct produce_item *item;
+    struct produce_result *result;
+    uint64_t bytes; /* of the file */
+};
+
+/* The type that most of the weights have: names the file where no recipe does. */
+static const struct dtype *main_dtype(const struct make *m)
+{
+    uint64_t count[DTYPE_COUNT] = {0};
+    enum dtype_id best = DTYPE_F32;
+    for (size_t i = 0; i < m->plan.tensors; i++)
+        count[m->choice[i].dtype->id] += tensor_elems(&m->plan.tensor[i].out);
+    for (int d = 0; d < DTYPE_COUNT; d++)
+        if (count[d] > count[best])
+            best = (enum dtype_id)d;
+    return dtype_get(best);
+}
+
+static bool check_requantize(const struct make *m, struct err *err)
+{
+    size_t already = 0;
+    const struct tensor *first = NULL;
+    for (size_t i = 0; i < m->plan.tensors; i++) {
+        const struct plan_tensor *t = &m->plan.tensor[i];
+        if (!t->source || t->source->dtype->class != DTYPE_QUANTIZED ||
+            t->source->dtype == m->choice[i].dtype)
+            continue;
+        first = already++ ? first : t->source;
+    }
+    if (already == 0 || m->o->allow_requantize)
+        return true;
+    return err_set(err, ERR_USAGE,
+                   "%s: %zu tensors are quantized already ('%s' is %s), and quantizing them again "
+                   "loses more than quantizing the original; --allow-requantize does it",
+                   m->o->source, already, first->name, first->dtype->name);
+}
+
+/* The source's types as they are: the plan's, as `convert` without --type. */
+static void choose_own(struct make *m)
+{
+    for (size_t i = 0; i < m->plan.tensors; i++) {
+        const struct tensor *out = &m->plan.tensor[i].out;
+        m->choice[i] = (struct recipe_choice){out->dtype, out->dtype, RECIPE_KEPT};
+    }
+}
+
+static bool choose(struct make *m, struct err *err)
+{
+    const size_t n = m->plan.tensors;
+    if (!(m->choice = mem_alloc(n, sizeof *m->choice)) ||
+        !(m->item = mem_alloc(n, sizeof *m->item)) ||
+        !(m->result = mem_alloc(n, sizeof *m->result)))
+        return err_set(err, ERR_MEMORY, "no memory for %zu tensors", n);
+    struct recipe_options recipe = m->o->recipe;
+    if (m->o->type) {
+        struct recipe_model model;
+        if (!(recipe.recipe = recipe_find(m->o->type, err)) ||
+            !recipe_flavour_find(m->o->flavour, &recipe.flavour, err))
+            return false;
+        recipe.importance = m->o->imatrix != NULL;
+        recipe_model_init(&model, &m->plan);
+        if (!recipe_assign(&recipe, &model, m->plan.tensor, n, m->choice, &m->census, err))
+            return false;
+    } else {
+        choose_own(m);
+    }
+    for (size_t i = 0; i < n; i++)
+        m->item[i] = (struct produce_item){&m->plan.tensor[i], m->choice[i].dtype, NULL, 0};
+    meta_copy(&m->meta, &m->plan.meta);
+    meta_set_u32(&m->meta, "general.quantization_version", 2);
+    meta_set_u32(&m->meta, "general.file_type",
+                 recipe.recipe ? recipe.recipe->file_type
+                               : recipe_find(main_dtype(m)->name, NULL)
+                                     ? recipe_find(main_dtype(m)->name, NULL)->file_type
+                                     : 0);
+    return check_requantize(m, err);
+}
+
+static bool use_importance(struct make *m, struct err *err)
+{
+    const struct tensor **asked = mem_alloc(m->plan.tensors, sizeof *asked);
+    struct imatrix_coverage found;
+    size_t n = 0;
+    if (!asked)
+        return err_set(err, ERR_MEMORY, "no memory for %zu tensors", m->plan.tensors);
+    for (size_t i = 0; i < m->plan.tensors; i++)
+        if (m->choice[i].dtype->class == DTYPE_QUANTIZED)
+            asked[n++] = &m->plan.tensor[i].out;
+    const bool ok = imatrix_check(&m->imatrix, asked, n, &found, err);
+    free(asked);
+    if (!ok)
+        return err_wrap(err, "%s", m->o->imatrix);
+    for (size_t i = 0; i < m->plan.tensors; i++) {
+        const struct imatrix_entry *e = imatrix_find(&m->imatrix, m->plan.tensor[i].out.name);
+        if (!e || m->choice[i].dtype->class != DTYPE_QUANTIZED)
+            continue;
+        m->item[i].importance = e->mean;
+        m->item[i].matrices = e->values / (size_t)tensor_cols(&m->plan.tensor[i].out);
+    }
+    session_say(m->s, "importance: %s covers %zu of %zu tensors (%" PRIu32 " chunks)\n",
+                m->o->imatrix, found.found, n, m->imatrix.chunks);
+    if (found.missing)
+        session_say(m->s, "  without importance: %zu, the first '%s'\n", found.missing,
+                    found.first_missing);
+    if (found.unused)
+        session_say(m->s, "  entries for no tensor of this model: %zu, the first '%s'\n",
+                    found.unused, found.first_unused);
+    if (found.unseen)
+        session_say(m->s, "  experts that calibration never reached: %zu; they are encoded without\n",
+                    found.unseen);
+    meta_set_text(&m->meta, "quantize.imatrix.file", m->o->imatrix);
+    if (m->imatrix.datasets)
+        meta_set_text(&m->meta, "quantize.imatrix.dataset", m->imatrix.dataset[0].text);
+    meta_set_i32(&m->meta, "quantize.imatrix.entries_count", (int32_t)m->imatrix.entries);
+    meta_set_i32(&m->meta, "quantize.imatrix.chunks_count", (int32_t)m->imatrix.chunks);
+    return true;
+}
+
+static void say_types(struct make *m)
+{
+    size_t count[DTYPE_COUNT] = {0};
+    const char *before = "";
+    for (size_t i = 0; i < m->plan.tensors; i++)
+        count[m->choice[i].dtype->id]++;
+    session_say(m->s, "types:  ");
+    for (int d = 0; d < DTYPE_COUNT; d++) {
+        if (count[d] == 0)
+            continue;
+        session_say(m->s, "%s%zu %s", before, count[d], dtype_get((enum dtype_id)d)->name);
+        before = ", ";
+    }
+    session_say(m->s, "\n");
+}
+
+/* How many weights did not get the type that the recipe meant for them, and what that costs. */
+static void say_fallbacks(struct make *m)
+{
+    const struct recipe_census *c = &m->census;
+    if (c->fallbacks == 0)
+        return;
+    const struct plan_tensor *t = &m->plan.tensor[c->first_fallback];
+    session_say(m->s,
+                "fallback: %zu of %zu tensors, %.1f%% of the weights, have columns that are not whole "
+                "blocks\n          and get a larger type: %+.1f MiB in all ('%s', %" PRIu64
+                " columns: %s, not %s);\n          --no-fallback refuses\n",
+                c->fallbacks, c->tensors, 100.0 * (double)c->fallback_params / (double)c->params,
+                (double)c->fallback_bytes / 1048576.0, t->out.name, tensor_cols(&t->out),
+                m->choice[c->first_fallback].dtype->name, m->choice[c->first_fallback].wanted->name);
+}
+
+/* The paragraph before the work: what comes from where and what it will be. */
+static void say_plan(struct make *m)
+{
+    char size[TERM_TEXT], weights[TERM_TEXT];
+    uint64_t params = 0, bytes = 0;
+    double bits = 0.0;
+    for (size_t i = 0; i < m->plan.tensors; i++) {
+        params += tensor_elems(&m->plan.tensor[i].out);
+        bits += dtype_bits(m->choice[i].dtype) * (double)tensor_elems(&m->plan.tensor[i].out);
+    }
+    for (size_t i = 0; i < m->source.tensors; i++)
+        bytes += m->source.tensor[i].bytes;
+    session_say(m->s, "source: %s (%s, %s): %zu tensors, %s weights, %s\n", m->o->source,
+                m->source.container->name,
+                m->plan.arch ? m->plan.arch->name : "architecture not in the table",
+                m->plan.tensors, term_count(params, weights), term_size(bytes, size));
+    session_say(m->s, "output: %s: %s, %s, %.2f bits a weight\n", m->o->out ? m->o->out : "(none: dry run)",
+                m->o->type ? m->o->type : "the source's types", term_size(m->bytes, size),
+                params ? bits / (double)params : 0.0);
+    say_types(m);
+    session_say(m->s, "with:   %d threads, %s kernels\n", pool_threads(m->s->pool), m->s->kernels.name);
+    for (size_t i = 0; i < m->plan.notes; i++)
+        session_say(m->s, "note:   %s\n", m->plan.note[i]);
+    say_fallbacks(m);
+}
+
+static void say_after(struct make *m)
+{
+    uint64_t nonfinite = 0;
+    size_t grid = 0;
+    for (size_t i = 0; i < m->plan.tensors; i++) {
+        nonfinite += m->result[i].nonfinite;
+        grid += m->result[i].grid_rows > 0 &&
+                m->result[i].grid_rows == tensor_rows(&m->plan.tensor[i].out);
+    }
+    if (grid)
+        session_say(m->s, "grid:   %zu tensors lay on a Q4_0 grid already and are kept exactly\n", grid);
+    if (nonfinite)
+        session_say(m->s, "NaN:    %" PRIu64 " NaN or infinite values: left out of the search, 0 in blocks\n",
+                    nonfinite);
+    say_fallbacks(m);
+}
+
+static bool make_file(struct make *m, struct err *err)
+{
+    const struct produce_options o = {.source = &m->source,
+                                      .kernels = &m->s->kernels,
+                                      .pool = m->s->pool,
+                                      .progress = &m->s->progress.base,
+                                      .allow_nan = m->o->allow_nan,
+                                      .force = m->s->common.force};
+    if (!produce_gguf(m->o->out, &m->meta, m->item, m->plan.tensors, &o, m->result, err))
+        return false;
+    say_after(m);
+    const struct make_report report = {.options = m->o,
+                                       .plan = &m->plan,
+                                       .choice = m->choice,
+                                       .census = &m->census,
+                                       .result = m->result,
+                                       .bytes = m->bytes};
+    if (!make_report_print(&report, m->s, err))
+        return false;
+    return !m->o->verify || verify_report_run(&m->plan, m->o->out, false, m->s, err);
+}
+
+static bool run(struct make *m, struct err *err)
+{
+    if (!checkpoint_open(&m->source, m->o->source, err) ||
+        !plan_open(&m->plan, &m->source, &m->o->plan, err) || !choose(m, err))
+        return false;
+    if (m->o->imatrix && (!imatrix_open(&m->imatrix, m->o->imatrix, err) || !use_importance(m, err)))
+        return false;
+    if (!produce_size(&m->meta, m->item, m->plan.tensors, &m->bytes, err))
+        return false;
+    say_plan(m);
+    return m->o->dry_run || make_file(m, err);
+}
+
+bool make_run(const struct make_options *options, struct session *session, struct err *err)
+{
+    struct make m = {.o = options, .s = session};
+    const bool ok = run(&m, err);
+    free(m.choice);
+    free(m.item);
+    free(m.result);
+    meta_close(&m.meta);
+    imatrix_close(&m.imatrix);
+    plan_close(&m.plan);
+    checkpoint_close(&m.source);
+    return ok;
+}

@@ -1,0 +1,173 @@
+#include "tools/make_report.h"
+
+#include "core/mem.h"
+#include "tools/report.h"
+#include "tools/table.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { WORST = 5 };
+
+enum { COLUMN_NAME, COLUMN_TYPE, COLUMN_SHAPE, COLUMN_BITS, COLUMN_RMSE, COLUMN_SNR, COLUMN_MAX, COLUMN_WEIGHTED, COLUMN_SECONDS, COLUMNS };
+
+static const struct table_column column[COLUMNS] = {
+    [COLUMN_NAME] = {.title = "tensor", .shrinks = true},
+    [COLUMN_TYPE] = {.title = "type"},
+    [COLUMN_SHAPE] = {.title = "shape", .right = true, .dropped = 2},
+    [COLUMN_BITS] = {.title = "bits", .right = true, .dropped = 3},
+    [COLUMN_RMSE] = {.title = "RMSE", .right = true, .dropped = 1},
+    [COLUMN_SNR] = {.title = "SNR dB", .right = true},
+    [COLUMN_MAX] = {.title = "max error", .right = true, .dropped = 4},
+    [COLUMN_WEIGHTED] = {.title = "weighted", .right = true, .dropped = 5},
+    [COLUMN_SECONDS] = {.title = "s", .right = true, .dropped = 6},
+};
+
+/* All tensors that were encoded, together. */
+static struct error_figures total_figures(const struct make_report *r)
+{
+    struct error_sums sums = {0};
+    for (size_t i = 0; i < r->plan->tensors; i++)
+        if (!r->result[i].copied)
+            error_merge(&sums, &r->result[i].sums);
+    return error_figures(&sums);
+}
+
+static void add_figures(struct table *t, const struct error_figures *f, double seconds)
+{
+    char snr[REPORT_TEXT];
+    const bool exact = f->mse == 0.0;
+    table_cell(t, exact ? "0" : "%.3g", f->rmse);
+    table_cell(t, "%s", report_snr(f, snr));
+    table_cell(t, exact ? "0" : "%.3g", f->max_abs);
+    table_cell(t, isnan(f->weighted_mse) ? "-" : "%.3g", f->weighted_mse);
+    table_cell(t, "%.2f", seconds);
+}
+
+static void add_tensors(const struct make_report *r, const struct error_figures *f,
+                        const bool *worst, struct table *t)
+{
+    char shape[TENSOR_SHAPE_TEXT];
+    for (size_t i = 0; i < r->plan->tensors; i++) {
+        const struct tensor *out = &r->plan->tensor[i].out;
+        table_row(t);
+        table_cell(t, "%s", out->name);
+        table_cell(t, "%s", r->choice[i].dtype->name);
+        table_cell(t, "%s", tensor_shape_text(out, shape));
+        table_cell(t, "%.4g", dtype_bits(r->choice[i].dtype));
+        add_figures(t, &f[i], r->result[i].seconds);
+        if (worst[i])
+            table_mark(t);
+    }
+}
+
+static void add_total(const struct make_report *r, struct table *t)
+{
+    const struct error_figures all = total_figures(r);
+    char size[TERM_TEXT], weights[TERM_TEXT];
+    double bits = 0.0, seconds = 0.0;
+    uint64_t params = 0;
+    for (size_t i = 0; i < r->plan->tensors; i++) {
+        const uint64_t n = tensor_elems(&r->plan->tensor[i].out);
+        params += n;
+        bits += dtype_bits(r->choice[i].dtype) * (double)n;
+        seconds += r->result[i].seconds;
+    }
+    table_row(t);
+    table_rule(t);
+    table_cell(t, "total");
+    table_cell(t, "%s", term_size(r->bytes, size));
+    table_cell(t, "%s weights", term_count(params, weights));
+    table_cell(t, "%.4g", params ? bits / (double)params : 0.0);
+    add_figures(t, &all, seconds);
+}
+
+static bool print_table(const struct make_report *r, const struct error_figures *f,
+                        const bool *worst, struct err *err)
+{
+    struct table t = {0};
+    table_open(&t, column, COLUMNS);
+    if (!r->options->no_table)
+        add_tensors(r, f, worst, &t);
+    add_total(r, &t);
+    const bool ok = table_print(&t, stdout, err);
+    table_close(&t);
+    return ok;
+}
+
+static json_t *tensor_json(const struct make_report *r, size_t i, const struct error_figures *f,
+                           bool worst)
+{
+    json_t *t = json_object();
+    const struct recipe_choice *c = &r->choice[i];
+    json_object_set_new(t, "name", json_string(r->plan->tensor[i].out.name));
+    report_tensor(t, &r->plan->tensor[i].out, c->dtype);
+    json_object_set_new(t, "bits_per_weight", json_real(dtype_bits(c->dtype)));
+    json_object_set_new(t, "chosen_by", json_string(recipe_reason_name(c->reason)));
+    if (c->wanted != c->dtype)
+        json_object_set_new(t, "wanted_type", json_string(c->wanted->name));
+    json_object_set_new(t, "copied", json_boolean(r->result[i].copied));
+    json_object_set_new(t, "nonfinite", json_integer((json_int_t)r->result[i].nonfinite));
+    report_figures(t, f);
+    json_object_set_new(t, "worst", json_boolean(worst));
+    json_object_set_new(t, "seconds", json_real(r->result[i].seconds));
+    return t;
+}
+
+static json_t *make_json(const struct make_report *r, const struct error_figures *f,
+                         const bool *worst)
+{
+    json_t *root = json_object(), *tensors = json_array(), *total = json_object();
+    json_t *notes = json_array();
+    const struct error_figures all = total_figures(r);
+    for (size_t i = 0; i < r->plan->tensors; i++)
+        json_array_append_new(tensors, tensor_json(r, i, &f[i], worst[i]));
+    for (size_t i = 0; i < r->plan->notes; i++)
+        json_array_append_new(notes, json_string(r->plan->note[i]));
+    json_object_set_new(root, "source", json_string(r->options->source));
+    json_object_set_new(root, "output", json_string(r->options->out));
+    json_object_set_new(root, "type", json_string(r->options->type ? r->options->type : "auto"));
+    json_object_set_new(root, "bytes", json_integer((json_int_t)r->bytes));
+    json_object_set_new(root, "seconds", json_real(r->seconds));
+    json_object_set_new(root, "fallback_tensors", json_integer((json_int_t)r->census->fallbacks));
+    json_object_set_new(root, "fallback_weights", json_integer((json_int_t)r->census->fallback_params));
+    json_object_set_new(root, "notes", notes);
+    report_figures(total, &all);
+    json_object_set_new(root, "total", total);
+    json_object_set_new(root, "tensors", tensors);
+    return root;
+}
+
+static bool print_json(const struct make_report *r, const struct session *s,
+                       const struct error_figures *f, const bool *worst, struct err *err)
+{
+    bool ok = true;
+    json_t *root = make_json(r, f, worst);
+    if (r->options->report)
+        ok = json_save(root, r->options->report, s->common.force, err);
+    if (ok && s->common.json)
+        ok = report_print(root, err);
+    json_decref(root);
+    return ok;
+}
+
+bool make_report_print(const struct make_report *r, const struct session *s, struct err *err)
+{
+    const size_t n = r->plan->tensors;
+    struct error_figures *f = mem_alloc(n, sizeof *f);
+    bool *worst = mem_alloc(n, sizeof *worst);
+    bool ok = f && worst;
+    if (!ok)
+        err_set(err, ERR_MEMORY, "no memory for a table of %zu tensors", n);
+    for (size_t i = 0; ok && i < n; i++)
+        f[i] = error_figures(&r->result[i].sums);
+    if (ok)
+        report_mark_worst(f, n, WORST, worst);
+    if (ok && !s->common.json && !s->common.quiet)
+        ok = print_table(r, f, worst, err);
+    ok = ok && print_json(r, s, f, worst, err);
+    free(f);
+    free(worst);
+    return ok;
+}
