@@ -124,36 +124,42 @@ static inline void k_first_scales(struct k_tile *t, const struct k_shape *shape)
     f8_store(t->d, d);
 }
 
-/* Takes that whole scale, made fit for the type, where it is better than the best so far. */
-static inline void k_try(struct k_choice *best, const f8 *x, const f8 *w, f8 d, f8 wanted,
-                         const struct k_shape *shape)
+/* The whole scales to try: those that put the extremum at the starts, or, without starts, the
+ * present one and its neighbours.  Returns how many. */
+static inline int k_candidates(f8 whole[STARTS_MAX], const f8 *x, f8 d, f8 present,
+                               const struct k_shape *shape, const struct starts *starts)
 {
-    const f8 whole = code_of(wanted, shape->scale_half), scale = f8_mul(d, whole);
-    const struct sums s = sums_at(x, w, K_ELEMS, shape->half, inverse_of(scale));
-    /* what it takes off the error: 2 scale xq - scale^2 qq */
-    const f8 gain = f8_mul(scale, f8_sub(f8_add(s.xq, s.xq), f8_mul(scale, s.qq)));
-    const m8 better = f8_lt(best->gain, gain);
-    best->gain = f8_select(better, gain, best->gain);
-    best->whole = f8_select(better, whole, best->whole);
-    best->sums.xq = f8_select(better, s.xq, best->sums.xq);
-    best->sums.qq = f8_select(better, s.qq, best->sums.qq);
+    const int count = starts ? starts->count : 3;
+    const f8 unit = f8_mul(extremum_of(x, K_ELEMS), inverse_of(d));
+    for (int i = 0; i < count; i++) {
+        const f8 wanted = starts ? f8_mul(unit, f8_set1(1.0f / starts->at[i]))
+                                 : f8_add(present, f8_set1((float)(i - 1)));
+        whole[i] = code_of(wanted, shape->scale_half);
+    }
+    return count;
 }
 
-/* Eight blocks choose the whole scale that is best with d: the present one or its neighbours,
- * or those that put the extremum at the starts. */
+/* Eight blocks choose the one that is best with d, the codes being the nearest. */
 static inline struct k_choice k_choose(const f8 *x, const f8 *w, f8 d, f8 present,
                                        const struct k_shape *shape, const struct starts *starts)
 {
     const f8 zero = f8_set1(0.0f);
     struct k_choice best = {f8_set1(-1.0f), present, {zero, zero}};
-    if (starts) {
-        const f8 unit = f8_mul(extremum_of(x, K_ELEMS), inverse_of(d));
-        for (int i = 0; i < starts->count; i++)
-            k_try(&best, x, w, d, f8_mul(unit, f8_set1(1.0f / starts->at[i])), shape);
-        return best;
+    f8 whole[STARTS_MAX], inverse[STARTS_MAX];
+    const int count = k_candidates(whole, x, d, present, shape, starts);
+    for (int i = 0; i < count; i++) /* ahead: no sum should wait for a division */
+        inverse[i] = inverse_of(f8_mul(d, whole[i]));
+    for (int i = 0; i < count; i++) {
+        const f8 scale = f8_mul(d, whole[i]);
+        const struct sums s = sums_at(x, w, K_ELEMS, shape->half, inverse[i]);
+        /* what it takes off the error: 2 scale xq - scale^2 qq */
+        const f8 gain = f8_mul(scale, f8_sub(f8_add(s.xq, s.xq), f8_mul(scale, s.qq)));
+        const m8 better = f8_lt(best.gain, gain);
+        best.gain = f8_select(better, gain, best.gain);
+        best.whole = f8_select(better, whole[i], best.whole);
+        best.sums.xq = f8_select(better, s.xq, best.sums.xq);
+        best.sums.qq = f8_select(better, s.qq, best.sums.qq);
     }
-    for (int step = -1; step <= 1; step++)
-        k_try(&best, x, w, d, f8_add(present, f8_set1((float)step)), shape);
     return best;
 }
 

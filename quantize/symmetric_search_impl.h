@@ -94,11 +94,13 @@ static inline f8 extremum_of(const f8 *x, int n)
     return f8_select(f8_lt(f8_neg(low), high), high, low);
 }
 
+enum { STARTS_MAX = 12 };
+
 /* Where on the grid the extremum is put in turn; negative: extremum and scale differ in sign,
  * so that it may lie at -half. */
 struct starts {
     int count;
-    float at[12];
+    float at[STARTS_MAX];
 };
 
 /* The best of those starts, and of the codes nearest to the scale that this one has. */
