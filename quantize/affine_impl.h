@@ -51,8 +51,7 @@ static inline void legacy_fit(struct legacy *out, struct tile *t, const struct a
 {
     struct grid g = tile_search(t, how);
     g.scale = to_half(g.scale);
-    const struct moments s = grid_moments(t, g);
-    const f8 offset = to_half(f8_add(moments_offset(t, &s, g.scale), t->base));
+    const f8 offset = to_half(f8_add(grid_offset(t, g), t->base));
     g.offset = f8_sub(offset, t->base);
     f8 codes[STEPS_MAX];
     grid_codes(codes, t, g, false);

@@ -145,6 +145,21 @@ static inline f8 grid_error(const struct tile *t, struct grid g)
     return f8_select(f8_lt(f8_set1(SCALE_TINY), g.scale), error, f8_set1(INFINITY));
 }
 
+/* The offset that suits the nearest codes of a grid, from what they leave over: exact
+ * where the weights are a grid of that scale. */
+static inline f8 grid_offset(const struct tile *t, struct grid g)
+{
+    const f8 top = f8_set1(t->top), inverse = inverse_of(g.scale);
+    const f8 shift = f8_neg(f8_mul(g.offset, inverse));
+    f8 sum = f8_set1(0.0f);
+    for (int i = 0; i < t->steps; i++) {
+        const f8 q = code_of(f8_add(f8_mul(t->u[i], inverse), shift), top);
+        const f8 rest = f8_sub(t->u[i], f8_mul(g.scale, q));
+        sum = f8_add(sum, f8_mul(t->w[i], rest));
+    }
+    return f8_mul(sum, t->per_w);
+}
+
 /* The nearest codes, blocks as rows again if `by_block`: codes[8 g + l] then has
  * codes 8 g .. 8 g + 7 of block l; else codes[i] has code i of each. */
 static inline void grid_codes(f8 *codes, const struct tile *t, struct grid g, bool by_block)
