@@ -62,7 +62,7 @@ def golden_model(name, tmp):
 def differences(model, name, cases):
     for case in cases:
         text, ids, special = case["text"], case["ids"], case["ids_special"]
-        same = model.tokenize(text, special=False) == ids and model.tokenize(text) == ADDED.get(name, []) + special
+        same = model.tokenize(text, add_special=False) == ids and model.tokenize(text) == ADDED.get(name, []) + special
         if same == ((name, text) in STOCK_DIFFERS):
             yield text
 
@@ -96,7 +96,7 @@ def splitter(row, golden, tmp):
     tap.ok(found == name and not note, f"splitter {name}: recognised", found + note)
     with stock.Model(folder / "out.gguf", vocab_only=True) as model:
         pairs = zip(golden["texts"], golden["results"][row["result"]])
-        wrong = {text for text, ids in pairs if model.tokenize(text, special=False) != ids}
+        wrong = {text for text, ids in pairs if model.tokenize(text, add_special=False) != ids}
     known = {golden["texts"][i] for i in STOCK_SPLITS_OTHERWISE.get(name, [])}
     tap.ok(wrong == known, f"splitter {name}: stock splits so", f"{len(golden['texts']) - len(known)} texts" if wrong == known else f"differs in {[golden['texts'].index(x) for x in wrong ^ known]}")
 
