@@ -48,10 +48,7 @@ static const struct dtype table[DTYPE_COUNT] = {
     PLAIN(F8_E5M2, "F8_E5M2", DTYPE_FLOAT, -1, "F8_E5M2", 1),
 };
 
-const struct dtype *dtype_get(enum dtype_id id)
-{
-    return &table[id];
-}
+const struct dtype *dtype_get(enum dtype_id id) { return &table[id]; }
 
 const struct dtype *dtype_find(const char *name)
 {

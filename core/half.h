@@ -56,10 +56,7 @@ static inline uint16_t bf16_from_float(float f)
     return (uint16_t)((b + 0x7fffu + (b >> 16 & 1u)) >> 16);
 }
 
-static inline float bf16_to_float(uint16_t h)
-{
-    return float_from_bits((uint32_t)h << 16);
-}
+static inline float bf16_to_float(uint16_t h) { return float_from_bits((uint32_t)h << 16); }
 
 /* 1 sign, 4 exponent (bias 7), 3 mantissa bits; no infinity, S.1111.111 is NaN. */
 static inline float e4m3_to_float(uint8_t v)
@@ -74,9 +71,6 @@ static inline float e4m3_to_float(uint8_t v)
 }
 
 /* 1 sign, 5 exponent, 2 mantissa bits: the upper byte of an fp16. */
-static inline float e5m2_to_float(uint8_t v)
-{
-    return half_to_float((uint16_t)(v << 8));
-}
+static inline float e5m2_to_float(uint8_t v) { return half_to_float((uint16_t)(v << 8)); }
 
 #endif

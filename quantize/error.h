@@ -11,12 +11,12 @@
 #include <stdint.h>
 
 struct error_sums {
-    double squared[8];  /* (x - y)^2 */
-    double weighted[8]; /* importance * (x - y)^2; stays 0 without importance */
+    double squared[8];    /* (x - y)^2 */
+    double weighted[8];   /* importance * (x - y)^2; stays 0 without importance */
     double importance[8]; /* importance, added for every weight */
-    double signal[8];   /* x^2 */
-    double max_abs;     /* max |x - y| */
-    uint64_t count;     /* weights */
+    double signal[8];     /* x^2 */
+    double max_abs;       /* max |x - y| */
+    uint64_t count;       /* weights */
 };
 
 struct error_figures {

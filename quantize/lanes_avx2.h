@@ -127,7 +127,8 @@ static inline void f8_store_int8(int8_t out[4 * LANES], f8 a, f8 b, f8 c, f8 d)
 static inline void f8_store_uint8(uint8_t out[LANES], f8 a)
 {
     const __m256i i = _mm256_cvttps_epi32(a);
-    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
     _mm_storel_epi64((__m128i *)(void *)out, _mm_packus_epi16(words, words));
 }
 
@@ -169,6 +170,15 @@ static inline f8 f8_pick16(const float table[16], i8 index)
 static inline f8 f8_round_positive(f8 a)
 {
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static inline float f8_sum(f8 a)
+{
+    float v[LANES], sum = 0.0f;
+    f8_store(v, a);
+    for (int l = 0; l < LANES; l++)
+        sum += v[l];
+    return sum;
 }
 
 #endif

@@ -32,18 +32,77 @@ typedef struct { /* all ones or all zeros a lane */
             r.v[l] = (expr);                                                                       \
     } while (0)
 
-static inline f8 f8_set1(float x) { f8 r; LANES_EACH(x); return r; }
-static inline f8 f8_load(const float *p) { f8 r; LANES_EACH(p[l]); return r; }
-static inline void f8_store(float *p, f8 a) { for (int l = 0; l < LANES; l++) p[l] = a.v[l]; }
-static inline f8 f8_add(f8 a, f8 b) { f8 r; LANES_EACH(a.v[l] + b.v[l]); return r; }
-static inline f8 f8_sub(f8 a, f8 b) { f8 r; LANES_EACH(a.v[l] - b.v[l]); return r; }
-static inline f8 f8_mul(f8 a, f8 b) { f8 r; LANES_EACH(a.v[l] * b.v[l]); return r; }
-static inline f8 f8_div(f8 a, f8 b) { f8 r; LANES_EACH(a.v[l] / b.v[l]); return r; }
-static inline f8 f8_sqrt(f8 a) { f8 r; LANES_EACH(sqrtf(a.v[l])); return r; }
-static inline f8 f8_min(f8 a, f8 b) { f8 r; LANES_EACH(a.v[l] < b.v[l] ? a.v[l] : b.v[l]); return r; }
-static inline f8 f8_max(f8 a, f8 b) { f8 r; LANES_EACH(a.v[l] > b.v[l] ? a.v[l] : b.v[l]); return r; }
-static inline f8 f8_abs(f8 a) { f8 r; LANES_EACH(fabsf(a.v[l])); return r; }
-static inline f8 f8_neg(f8 a) { f8 r; LANES_EACH(-a.v[l]); return r; }
+static inline f8 f8_set1(float x)
+{
+    f8 r;
+    LANES_EACH(x);
+    return r;
+}
+static inline f8 f8_load(const float *p)
+{
+    f8 r;
+    LANES_EACH(p[l]);
+    return r;
+}
+static inline void f8_store(float *p, f8 a)
+{
+    for (int l = 0; l < LANES; l++)
+        p[l] = a.v[l];
+}
+static inline f8 f8_add(f8 a, f8 b)
+{
+    f8 r;
+    LANES_EACH(a.v[l] + b.v[l]);
+    return r;
+}
+static inline f8 f8_sub(f8 a, f8 b)
+{
+    f8 r;
+    LANES_EACH(a.v[l] - b.v[l]);
+    return r;
+}
+static inline f8 f8_mul(f8 a, f8 b)
+{
+    f8 r;
+    LANES_EACH(a.v[l] * b.v[l]);
+    return r;
+}
+static inline f8 f8_div(f8 a, f8 b)
+{
+    f8 r;
+    LANES_EACH(a.v[l] / b.v[l]);
+    return r;
+}
+static inline f8 f8_sqrt(f8 a)
+{
+    f8 r;
+    LANES_EACH(sqrtf(a.v[l]));
+    return r;
+}
+static inline f8 f8_min(f8 a, f8 b)
+{
+    f8 r;
+    LANES_EACH(a.v[l] < b.v[l] ? a.v[l] : b.v[l]);
+    return r;
+}
+static inline f8 f8_max(f8 a, f8 b)
+{
+    f8 r;
+    LANES_EACH(a.v[l] > b.v[l] ? a.v[l] : b.v[l]);
+    return r;
+}
+static inline f8 f8_abs(f8 a)
+{
+    f8 r;
+    LANES_EACH(fabsf(a.v[l]));
+    return r;
+}
+static inline f8 f8_neg(f8 a)
+{
+    f8 r;
+    LANES_EACH(-a.v[l]);
+    return r;
+}
 
 /* To the nearest whole number, halves to even, for |a| < 2^22. */
 static inline f8 f8_round(f8 a)
@@ -61,12 +120,42 @@ static inline f8 f8_through_half(f8 a)
     return r;
 }
 
-static inline m8 f8_lt(f8 a, f8 b) { m8 r; LANES_EACH(a.v[l] < b.v[l] ? ~0u : 0u); return r; }
-static inline m8 f8_le(f8 a, f8 b) { m8 r; LANES_EACH(a.v[l] <= b.v[l] ? ~0u : 0u); return r; }
-static inline m8 f8_eq(f8 a, f8 b) { m8 r; LANES_EACH(a.v[l] == b.v[l] ? ~0u : 0u); return r; }
-static inline m8 m8_and(m8 a, m8 b) { m8 r; LANES_EACH(a.v[l] & b.v[l]); return r; }
-static inline m8 m8_or(m8 a, m8 b) { m8 r; LANES_EACH(a.v[l] | b.v[l]); return r; }
-static inline m8 m8_andnot(m8 a, m8 b) { m8 r; LANES_EACH(~a.v[l] & b.v[l]); return r; }
+static inline m8 f8_lt(f8 a, f8 b)
+{
+    m8 r;
+    LANES_EACH(a.v[l] < b.v[l] ? ~0u : 0u);
+    return r;
+}
+static inline m8 f8_le(f8 a, f8 b)
+{
+    m8 r;
+    LANES_EACH(a.v[l] <= b.v[l] ? ~0u : 0u);
+    return r;
+}
+static inline m8 f8_eq(f8 a, f8 b)
+{
+    m8 r;
+    LANES_EACH(a.v[l] == b.v[l] ? ~0u : 0u);
+    return r;
+}
+static inline m8 m8_and(m8 a, m8 b)
+{
+    m8 r;
+    LANES_EACH(a.v[l] & b.v[l]);
+    return r;
+}
+static inline m8 m8_or(m8 a, m8 b)
+{
+    m8 r;
+    LANES_EACH(a.v[l] | b.v[l]);
+    return r;
+}
+static inline m8 m8_andnot(m8 a, m8 b)
+{
+    m8 r;
+    LANES_EACH(~a.v[l] & b.v[l]);
+    return r;
+}
 
 static inline bool m8_any(m8 a)
 {
@@ -77,7 +166,12 @@ static inline bool m8_any(m8 a)
 }
 
 /* a where the mask is set, else b. */
-static inline f8 f8_select(m8 m, f8 a, f8 b) { f8 r; LANES_EACH(m.v[l] ? a.v[l] : b.v[l]); return r; }
+static inline f8 f8_select(m8 m, f8 a, f8 b)
+{
+    f8 r;
+    LANES_EACH(m.v[l] ? a.v[l] : b.v[l]);
+    return r;
+}
 
 /* Rows to columns: afterwards row[i] lane l is what row[l] lane i was. */
 static inline void f8_transpose(f8 row[LANES])
@@ -194,6 +288,15 @@ static inline void f8_load_columns(f8 out[LANES], const float *p, size_t stride)
 
 /* f8_round for 0 <= a < 2^22: one instruction where there is one for it. */
 static inline f8 f8_round_positive(f8 a) { return f8_round(a); }
+
+/* The lanes added in order, the first to zero. */
+static inline float f8_sum(f8 a)
+{
+    float sum = 0.0f;
+    for (int l = 0; l < LANES; l++)
+        sum += a.v[l];
+    return sum;
+}
 
 #undef LANES_EACH
 

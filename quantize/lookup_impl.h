@@ -172,15 +172,6 @@ static inline f8 level_clamp(f8 a)
     return f8_clamp(f8_round(a), f8_set1(-32.0f), f8_set1(31.0f));
 }
 
-static inline float sum_lanes(f8 a)
-{
-    float v[LANES], sum = 0.0f;
-    f8_store(v, a);
-    for (int l = 0; l < LANES; l++)
-        sum += v[l];
-    return sum;
-}
-
 /* The d whose multiples are nearest to the blocks' own scales, where a miss of the scale by e
  * costs curvature * e^2.  The lanes here are eight candidates: the largest scale is level -32,
  * -31 ... -25. */
@@ -242,14 +233,14 @@ static inline struct levels levels_fit(const struct ladder *g, const struct look
     const float start = levels_start(&own);
     const f8 level = level_clamp(f8_mul(own.scale, inverse_of(f8_set1(start))));
     const struct levels first = levels_at(g, t, start, level, true);
-    const float xq = sum_lanes(f8_mul(first.level, first.sums.xq));
-    const float qq = sum_lanes(f8_mul(f8_mul(first.level, first.level), first.sums.qq));
+    const float xq = f8_sum(f8_mul(first.level, first.sums.xq));
+    const float qq = f8_sum(f8_mul(f8_mul(first.level, first.level), first.sums.qq));
     if (!(qq > 0.0f))
         return first;
     float d[LANES];
     f8_store(d, half_scale(f8_set1(xq / qq)));
     const struct levels again = levels_at(g, t, d[0], first.level, false);
-    return sum_lanes(again.reduction) > sum_lanes(first.reduction) ? again : first;
+    return f8_sum(again.reduction) > f8_sum(first.reduction) ? again : first;
 }
 
 static void encode_iq4_xs(void *restrict dst, const float *restrict src,
