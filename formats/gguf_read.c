@@ -14,15 +14,6 @@ enum {
     TENSOR_MIN_BYTES = 8 + 1 + 4 + 4 + 8, /* a name of one byte, dims, type, offset */
 };
 
-static uint64_t get_uint(struct cursor *c, size_t size)
-{
-    const uint8_t *p = cursor_take(c, size);
-    uint64_t v = 0;
-    for (size_t i = 0; p && i < size; i++)
-        v |= (uint64_t)p[i] << 8 * i;
-    return v;
-}
-
 /* A text of the file, in place: no NUL behind it. */
 static struct meta_text get_text(struct cursor *c)
 {
@@ -107,7 +98,7 @@ static bool read_array(struct cursor *c, struct arena *arena, struct meta_value 
     if (!check_type(elem, err))
         return false;
     if (elem == META_ARRAY)
-        return err_set(err, ERR_UNSUPPORTED, "an array of arrays, which no GGUF program reads");
+        return err_set(err, ERR_UNSUPPORTED, "an array of arrays; nested arrays are not read");
     v->elem = (enum meta_type)elem;
     const size_t least = elem == META_TEXT ? 8 : meta_type_bytes(v->elem);
     if (count > cursor_left(c) / least)
@@ -119,37 +110,11 @@ static bool read_array(struct cursor *c, struct arena *arena, struct meta_value 
 
 static bool read_number(struct cursor *c, struct meta_value *v, struct err *err)
 {
-    const size_t size = meta_type_bytes(v->type);
-    const uint64_t bits = get_uint(c, size);
-    float single;
-    double twice;
-    if (c->bad)
+    const uint8_t *bytes = cursor_take(c, meta_type_bytes(v->type));
+    if (!bytes)
         return err_set(err, ERR_FORMAT, "the file ends inside a %s", meta_type_name(v->type));
-    switch (v->type) {
-    case META_F32:
-        memcpy(&single, &(uint32_t){(uint32_t)bits}, sizeof single);
-        v->as.f = (double)single;
-        return true;
-    case META_F64:
-        memcpy(&twice, &bits, sizeof twice);
-        v->as.f = twice;
-        return true;
-    case META_BOOL:
-        v->as.u = bits;
-        return check_bool(bits, err);
-    case META_I8:
-        v->as.i = (int8_t)bits;
-        return true;
-    case META_I16:
-        v->as.i = (int16_t)bits;
-        return true;
-    case META_I32:
-        v->as.i = (int32_t)bits;
-        return true;
-    default:
-        v->as.u = bits;
-        return true;
-    }
+    *v = meta_number(v->type, bytes);
+    return v->type != META_BOOL || check_bool(v->as.u, err);
 }
 
 static bool read_pair(struct cursor *c, struct meta *m, struct err *err)

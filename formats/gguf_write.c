@@ -125,8 +125,10 @@ static bool check_meta(const struct meta *meta, struct err *err)
 struct layout {
     size_t alignment;
     uint64_t *offset; /* of each tensor, from `data`; owned */
-    uint64_t header, data, end,
-        all; /* ends of header and its padding, of the last tensor and its */
+    uint64_t header;  /* bytes of header and infos */
+    uint64_t data;    /* where, padded, the tensors start */
+    uint64_t end;     /* of the last tensor */
+    uint64_t all;     /* of the padding behind it: the file's size */
 };
 
 /* Places every tensor; l->offset is set even where it fails. */

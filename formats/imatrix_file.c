@@ -319,7 +319,9 @@ bool imatrix_check(const struct imatrix *m, const struct tensor *const *tensor, 
     char text[TENSOR_SHAPE_TEXT];
     struct imatrix_coverage seen = {0};
     bool *used = mem_alloc(m->entries, sizeof *used);
-    bool ok = used || err_set(err, ERR_MEMORY, "no memory for %zu marks", m->entries);
+    bool ok = true;
+    if (!used)
+        return err_set(err, ERR_MEMORY, "no memory for %zu marks", m->entries);
     for (size_t i = 0; ok && i < tensors; i++) {
         const struct tensor *t = tensor[i];
         const struct imatrix_entry *e = imatrix_find(m, t->name);

@@ -95,7 +95,7 @@ static bool describe_tensor(struct pairs *p, size_t i, const struct imatrix_entr
 static bool describe(struct pairs *p, const struct imatrix *m)
 {
     p->tensor = arena_alloc(&p->arena, 2 * m->entries, sizeof *p->tensor);
-    p->list = arena_alloc(&p->arena, 2 * m->entries, sizeof *p->list);
+    p->list = arena_alloc(&p->arena, 2 * m->entries, sizeof(const struct tensor *));
     if (!p->tensor || !p->list)
         return false;
     for (size_t i = 0; i < m->entries; i++) {

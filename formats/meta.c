@@ -264,44 +264,41 @@ const char *meta_get_text(const struct meta *m, const char *key)
     return value && value->type == META_TEXT ? value->as.text.text : NULL;
 }
 
-struct meta_value meta_element(const struct meta_value *array, size_t i)
+static int64_t sign_extend(uint64_t bits, size_t bytes)
 {
-    struct meta_value v = {.type = array->elem};
-    assert(array->type == META_ARRAY && i < array->count);
-    switch (array->elem) {
-    case META_U8:
-    case META_BOOL:
-        v.as.u = ((const uint8_t *)array->as.array)[i];
-        break;
-    case META_U16:
-        v.as.u = ((const uint16_t *)array->as.array)[i];
-        break;
-    case META_U32:
-        v.as.u = ((const uint32_t *)array->as.array)[i];
-        break;
-    case META_U64:
-        v.as.u = ((const uint64_t *)array->as.array)[i];
-        break;
-    case META_I8:
-        v.as.i = ((const int8_t *)array->as.array)[i];
-        break;
-    case META_I16:
-        v.as.i = ((const int16_t *)array->as.array)[i];
-        break;
-    case META_I32:
-        v.as.i = ((const int32_t *)array->as.array)[i];
-        break;
-    case META_I64:
-        v.as.i = ((const int64_t *)array->as.array)[i];
-        break;
-    case META_F32:
-        v.as.f = (double)((const float *)array->as.array)[i];
-        break;
-    case META_F64:
-        v.as.f = ((const double *)array->as.array)[i];
-        break;
-    default:
-        v.as.text = ((const struct meta_text *)array->as.array)[i];
+    const uint64_t sign = 1ull << (8 * bytes - 1);
+    return (int64_t)((bits ^ sign) - sign);
+}
+
+struct meta_value meta_number(enum meta_type type, const uint8_t *bytes)
+{
+    struct meta_value v = {.type = type};
+    const size_t size = types[type].bytes;
+    uint64_t bits = 0;
+    assert(size > 0);
+    for (size_t i = 0; i < size; i++)
+        bits |= (uint64_t)bytes[i] << 8 * i;
+    if (type == META_F32) {
+        const uint32_t low = (uint32_t)bits;
+        float single;
+        memcpy(&single, &low, sizeof single);
+        v.as.f = (double)single;
+    } else if (type == META_F64) {
+        memcpy(&v.as.f, &bits, sizeof v.as.f);
+    } else if (is_signed(type)) {
+        v.as.i = sign_extend(bits, size);
+    } else {
+        v.as.u = bits;
     }
     return v;
+}
+
+struct meta_value meta_element(const struct meta_value *array, size_t i)
+{
+    assert(array->type == META_ARRAY && i < array->count);
+    if (array->elem == META_TEXT)
+        return (struct meta_value){.type = META_TEXT,
+                                   .as.text = ((const struct meta_text *)array->as.array)[i]};
+    const uint8_t *bytes = array->as.array;
+    return meta_number(array->elem, bytes + i * types[array->elem].bytes);
 }

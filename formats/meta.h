@@ -109,6 +109,9 @@ const char *meta_value_kind(const struct meta_value *v);
 /* The i-th value of an array. */
 struct meta_value meta_element(const struct meta_value *array, size_t i);
 
+/* The value of a type of fixed size whose little-endian bytes these are. */
+struct meta_value meta_number(enum meta_type type, const uint8_t *bytes);
+
 /* Bytes of one value of a fixed-size type; 0 for TEXT and ARRAY. */
 size_t meta_type_bytes(enum meta_type type);
 

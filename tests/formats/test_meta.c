@@ -158,6 +158,29 @@ static void types_have_names_and_sizes(void **state)
     assert_string_equal(meta_value_kind(&(struct meta_value){.type = META_I8}), "i8");
 }
 
+static void elements_of_arrays_are_values(void **state)
+{
+    (void)state;
+    const int8_t small[] = {-128, 127};
+    const int64_t large[] = {INT64_MIN, -1};
+    const uint16_t shorts[] = {65535};
+    const double doubles[] = {0.1};
+    const float floats[] = {-0.5f};
+    const struct meta_text texts[] = {{"a", 1}};
+    struct meta_value v = {.type = META_ARRAY, .elem = META_I8, .count = 2, .as.array = small};
+    assert_true(meta_element(&v, 0).as.i == -128 && meta_element(&v, 1).as.i == 127);
+    v = (struct meta_value){.type = META_ARRAY, .elem = META_I64, .count = 2, .as.array = large};
+    assert_true(meta_element(&v, 0).as.i == INT64_MIN && meta_element(&v, 1).as.i == -1);
+    v = (struct meta_value){.type = META_ARRAY, .elem = META_U16, .count = 1, .as.array = shorts};
+    assert_true(meta_element(&v, 0).as.u == 65535 && meta_element(&v, 0).type == META_U16);
+    v = (struct meta_value){.type = META_ARRAY, .elem = META_F64, .count = 1, .as.array = doubles};
+    assert_true(meta_element(&v, 0).as.f == 0.1);
+    v = (struct meta_value){.type = META_ARRAY, .elem = META_F32, .count = 1, .as.array = floats};
+    assert_true(meta_element(&v, 0).as.f == -0.5);
+    v = (struct meta_value){.type = META_ARRAY, .elem = META_TEXT, .count = 1, .as.array = texts};
+    assert_string_equal(meta_element(&v, 0).as.text.text, "a");
+}
+
 static void many_pairs_are_held(void **state)
 {
     (void)state;
@@ -186,6 +209,7 @@ int main(void)
         cmocka_unit_test(a_copy_stands_alone),
         cmocka_unit_test(keys_are_made_by_printf),
         cmocka_unit_test(types_have_names_and_sizes),
+        cmocka_unit_test(elements_of_arrays_are_values),
         cmocka_unit_test(many_pairs_are_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
