@@ -31,14 +31,13 @@ struct hf_tokenizer_facts {
 
 /* The files of a model folder, parsed; NULL where one is not there. */
 struct hf_tokenizer_files {
-    json_t *tokenizer;        /* tokenizer.json: needed */
-    json_t *tokenizer_config; /* tokenizer_config.json */
+    json_t *tokenizer; /* needed */
+    json_t *tokenizer_config;
     json_t *special_tokens_map;
     json_t *generation_config;
     json_t *added_tokens;
-    json_t
-        *chat_template; /* a string or a list of {name, template}; tokenizer_config's goes first */
-    const json_t *config; /* config.json */
+    json_t *chat_template; /* a string, or a list of {name, template}; after tokenizer_config's */
+    const json_t *config;
 };
 
 /* Fails with ERR_FORMAT (what and where), ERR_UNSUPPORTED (a kind of tokenizer that no GGUF key
