@@ -87,6 +87,8 @@ bool chunks_for(struct chunks *c, size_t rows, size_t cols, chunk_fn work, void 
                 struct progress *progress, const char *name, size_t row_bytes,
                 struct chunk_part *total, struct err *err)
 {
+    if (cols == 0) /* a file may claim any number of empty rows */
+        return true;
     struct batch b = {c, work, arg, 0, rows, rows_of_chunk(cols)};
     const size_t chunks = rows / b.chunk_rows + (rows % b.chunk_rows != 0);
     for (; b.first < chunks; b.first += BATCH_CHUNKS) {
