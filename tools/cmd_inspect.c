@@ -18,8 +18,10 @@ static const char *scalar_text(const struct meta_value *v, char text[VALUE_TEXT]
 {
     switch (v->type) {
     case META_F32:
+        snprintf(text, VALUE_TEXT, "%.7g", v->as.f);
+        break;
     case META_F64:
-        snprintf(text, VALUE_TEXT, "%.9g", v->as.f);
+        snprintf(text, VALUE_TEXT, "%.16g", v->as.f);
         break;
     case META_BOOL:
         snprintf(text, VALUE_TEXT, "%s", v->as.u ? "true" : "false");
