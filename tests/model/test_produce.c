@@ -1,0 +1,148 @@
+/* A plan carried out: the same bytes for any number of threads, and a file that verify proves. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/cpu.h"
+#include "core/map.h"
+#include "core/mem.h"
+#include "eval/verify.h"
+#include "model/produce.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char source[] = "tests/golden/models/llama";
+static char folder[] = "/tmp/quern-produce-XXXXXX";
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+/* Every tensor of two dimensions becomes `type`, with `threads` threads. */
+static void produce(const char *path, enum dtype_id type, int threads, unsigned cpu)
+{
+    struct err err = {0};
+    struct checkpoint c = {0};
+    struct plan plan = {0};
+    struct meta meta = {0};
+    struct kernels k;
+    struct pool *pool = NULL;
+    kernels_init(&k, cpu);
+    assert_true(pool_open(&pool, threads, &err));
+    assert_true(checkpoint_open(&c, source, &err));
+    assert_true(plan_open(&plan, &c, &(struct plan_options){0}, &err));
+    struct produce_item *item = mem_alloc(plan.tensors, sizeof *item);
+    struct produce_result *result = mem_alloc(plan.tensors, sizeof *result);
+    for (size_t i = 0; i < plan.tensors; i++)
+        item[i] = (struct produce_item){&plan.tensor[i],
+                                        plan.tensor[i].keep ? plan.tensor[i].out.dtype : dtype_get(type),
+                                        NULL, 0};
+    meta_copy(&meta, &plan.meta);
+    const struct produce_options o = {.source = &c, .kernels = &k, .pool = pool, .force = true};
+    if (!produce_gguf(path, &meta, item, plan.tensors, &o, result, &err))
+        fail_msg("%s", err.text);
+    uint64_t bytes = 0;
+    assert_true(produce_size(&meta, item, plan.tensors, &bytes, &err));
+    struct map m;
+    assert_true(map_open(&m, path, &err));
+    assert_true(m.size == bytes);
+    map_close(&m);
+    free(item);
+    free(result);
+    meta_close(&meta);
+    plan_close(&plan);
+    checkpoint_close(&c);
+    pool_close(pool);
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    struct map x, y;
+    struct err err = {0};
+    assert_true(map_open(&x, a, &err) && map_open(&y, b, &err));
+    assert_int_equal(x.size, y.size);
+    assert_memory_equal(x.data, y.data, x.size);
+    map_close(&x);
+    map_close(&y);
+}
+
+static void same_bytes_for_any_threads(void **state)
+{
+    (void)state;
+    char one[64], many[64];
+    snprintf(one, sizeof one, "%s/one", folder);
+    snprintf(many, sizeof many, "%s/many", folder);
+    const enum dtype_id types[] = {DTYPE_Q4_0, DTYPE_Q8_0, DTYPE_F32, DTYPE_BF16, DTYPE_IQ4_NL};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        produce(one, types[i], 1, 0);
+        produce(many, types[i], 5, cpu_features());
+        assert_same_file(one, many);
+    }
+    remove(one);
+    remove(many);
+}
+
+static void verify_file(const char *path, enum verify_status matrices)
+{
+    struct err err = {0};
+    struct checkpoint c = {0}, file = {0};
+    struct plan plan = {0};
+    struct kernels k;
+    struct pool *pool = NULL;
+    struct verify_result *r = NULL;
+    size_t n = 0;
+    kernels_init(&k, cpu_features());
+    assert_true(pool_open(&pool, 3, &err) && checkpoint_open(&c, source, &err));
+    assert_true(plan_open(&plan, &c, &(struct plan_options){0}, &err));
+    assert_true(checkpoint_open(&file, path, &err));
+    assert_true(verify_gguf(&plan, &file, &k, pool, NULL, &r, &n, &err));
+    assert_int_equal(n, plan.tensors);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(r[i].status, r[i].source->keep ? VERIFY_EXACT : matrices);
+    free(r);
+    checkpoint_close(&file);
+    plan_close(&plan);
+    checkpoint_close(&c);
+    pool_close(pool);
+}
+
+static void verify_proves_what_was_produced(void **state)
+{
+    (void)state;
+    char path[64];
+    snprintf(path, sizeof path, "%s/file", folder);
+    const struct {
+        enum dtype_id type;
+        enum verify_status status;
+    } cases[] = {{DTYPE_F16, VERIFY_EXACT},
+                 {DTYPE_F32, VERIFY_EXACT},
+                 {DTYPE_BF16, VERIFY_ROUNDED},
+                 {DTYPE_Q4_0, VERIFY_QUANTIZED}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        produce(path, cases[i].type, 2, cpu_features());
+        verify_file(path, cases[i].status);
+    }
+    remove(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_bytes_for_any_threads),
+        cmocka_unit_test(verify_proves_what_was_produced),
+    };
+    return cmocka_run_group_tests_name("produce", tests, make_folder, remove_folder);
+}
