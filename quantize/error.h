@@ -1,8 +1,8 @@
 /* error.h - what encoding a tensor cost, summed row by row.
  *
- * Sums are doubles, kept in eight lanes (weight i goes to lane i mod 8) so that
- * every instruction set adds in the same order; chunks of rows are merged in
- * order, so the figures do not depend on the number of threads.
+ * Differences, products and sums are doubles, kept in eight lanes (weight i goes
+ * to lane i mod 8) so that every instruction set adds in the same order; chunks of
+ * rows are merged in order, so the figures do not depend on the number of threads.
  */
 #ifndef QUANTIZE_ERROR_H
 #define QUANTIZE_ERROR_H
