@@ -90,9 +90,9 @@ static inline m8 find_grid(const f8 x[BLOCK_ELEMS], f8 *scale)
 static inline void encode_q4_0_tile(struct block_q4_0 *dst, const struct tile *t)
 {
     static const struct starts plain = {4, {-8.2f, -7.8f, -8.6f, -7.1f}};
-    static const struct starts weighed = {8,
-                                          {-8.4f, -9.0f, -7.9f, -7.1f, -9.7f, -10.8f, -6.1f, 8.7f}};
-    const struct fit fit = fit_blocks(t->x, t->w, BLOCK_ELEMS, 8.0f, t->w ? &weighed : &plain);
+    static const struct starts weighted = {
+        8, {-8.4f, -9.0f, -7.9f, -7.1f, -9.7f, -10.8f, -6.1f, 8.7f}};
+    const struct fit fit = fit_blocks(t->x, t->w, BLOCK_ELEMS, 8.0f, t->w ? &weighted : &plain);
     f8 grid, scale = half_scale(fit.scale);
     const m8 on = find_grid(t->x, &grid);
     if (m8_any(on))
@@ -130,10 +130,10 @@ static inline void encode_q4_0(void *restrict dst, const float *restrict src,
 static inline void encode_q5_0_tile(struct block_q5_0 *dst, const struct tile *t)
 {
     static const struct starts plain = {5, {-16.4f, -16.0f, -15.6f, -15.0f, -14.0f}};
-    static const struct starts weighed = {
+    static const struct starts weighted = {
         8, {-16.4f, -17.0f, -15.8f, -15.0f, -18.0f, -14.0f, -19.2f, -13.0f}};
     const f8 zero = f8_set1(0.0f), one = f8_set1(1.0f), sixteen = f8_set1(16.0f);
-    const struct fit fit = fit_blocks(t->x, t->w, BLOCK_ELEMS, 16.0f, t->w ? &weighed : &plain);
+    const struct fit fit = fit_blocks(t->x, t->w, BLOCK_ELEMS, 16.0f, t->w ? &weighted : &plain);
     const f8 scale = half_scale(fit.scale), inverse = inverse_of(scale);
     f8 low[BLOCK_ELEMS], high[4] = {zero, zero, zero, zero}; /* nibbles; bytes of fifth bits */
     for (int j = BLOCK_ELEMS - 1; j >= 0; j--) {
@@ -193,7 +193,7 @@ static inline f8 q8_0_scale(const float *src)
     return half_scale(f8_mul(far, f8_select(cut, f8_set1(1.0f / 127.0f), unit)));
 }
 
-static inline f8 q8_0_weighed_scale(const float *src, const float *importance, size_t left)
+static inline f8 q8_0_weighted_scale(const float *src, const float *importance, size_t left)
 {
     static const struct starts starts = {6, {-128.0f, -127.0f, -126.0f, -125.0f, -124.0f, -123.0f}};
     struct tile t;
@@ -227,7 +227,7 @@ static inline void encode_q8_0(void *restrict dst, const float *restrict src,
         const size_t left = n - i;
         const float *p = whole_tile(spare, src + i, left);
         const f8 scale =
-            importance ? q8_0_weighed_scale(src + i, importance + i, left) : q8_0_scale(p);
+            importance ? q8_0_weighted_scale(src + i, importance + i, left) : q8_0_scale(p);
         q8_0_store(out + i / BLOCK_ELEMS, p, scale, left < TILE ? left / BLOCK_ELEMS : LANES);
     }
 }

@@ -3,10 +3,13 @@
  * Include a lanes header first.  A super-block is 16 blocks of 16 weights, each
  * d * sc * q with a whole sc.  First every block finds the scale it would like,
  * blocks being lanes; then the same search, super-blocks being lanes, finds the
- * d whose multiples are nearest to those scales, each weighed by what missing it
- * costs; then every block chooses among the whole numbers around, with the codes
- * rounded anew; last d is refitted to all codes.  Each of these steps can only
- * lower the error, d being rounded to fp16 before it is used.
+ * d whose multiples are nearest to those scales, each weighted by what missing it
+ * costs.  Then every block chooses a whole number, by the error that the codes
+ * rounded anew leave: for six-bit codes among all that put the extremum near a
+ * level, which matters more than the first scale; then among the neighbours.  d
+ * is refitted to all codes after each choice and rounded to fp16 before it is
+ * used, so that a choice among the present one and its neighbours never raises
+ * the error.
  */
 #ifndef QUANTIZE_SYMMETRIC_K_IMPL_H
 #define QUANTIZE_SYMMETRIC_K_IMPL_H
@@ -24,12 +27,12 @@ enum {
 static_assert(K_BLOCKS * K_ELEMS == SUPER_ELEMS, "a super-block is 16 x 16");
 
 struct k_shape {
-    float half;                   /* codes -half .. half - 1 */
-    float scale_half;             /* whole scales -scale_half .. scale_half - 1 */
-    struct starts blocks;         /* first scales of the blocks, */
-    struct starts blocks_weighed; /* and with importance */
-    struct starts supers;         /* the d nearest to those scales */
-    struct starts anew;           /* whole scales tried once d is known, whatever came first */
+    float half;                    /* codes -half .. half - 1 */
+    float scale_half;              /* whole scales -scale_half .. scale_half - 1 */
+    struct starts blocks;          /* first scales of the blocks, */
+    struct starts blocks_weighted; /* and with importance */
+    struct starts supers;          /* the d nearest to those scales */
+    struct starts anew;            /* whole scales tried once d is known, whatever came first */
 };
 
 /* A whole scale and its codes. */
@@ -103,7 +106,7 @@ static inline void k_load(struct k_tile *t, const float *src, const float *impor
 /* The scales that the blocks would like, the d nearest to all, and scales as multiples. */
 static inline void k_first_scales(struct k_tile *t, const struct k_shape *shape)
 {
-    const struct starts *starts = t->weighted ? &shape->blocks_weighed : &shape->blocks;
+    const struct starts *starts = t->weighted ? &shape->blocks_weighted : &shape->blocks;
     struct k_table scales = {0}, curvatures = {0};
     for (size_t s = 0; s < t->supers; s++)
         for (int h = 0; h < K_HALVES; h++) {
@@ -264,7 +267,7 @@ static inline void encode_q3_k(void *restrict dst, const float *restrict src,
         .half = 4.0f,
         .scale_half = 32.0f,
         .blocks = {5, {-4.4f, -4.1f, -3.75f, -3.15f, -4.75f}},
-        .blocks_weighed = {9, {-4.5f, -4.15f, -3.8f, -3.2f, -4.9f, -5.4f, -2.8f, 4.1f, 5.15f}},
+        .blocks_weighted = {9, {-4.5f, -4.15f, -3.8f, -3.2f, -4.9f, -5.4f, -2.8f, 4.1f, 5.15f}},
         .supers = {8, {-32.0f, -31.6f, -31.2f, -30.5f, -32.6f, 31.4f, 31.0f, 30.4f}},
     };
     struct block_q3_k *out = dst;
@@ -289,9 +292,11 @@ static inline void encode_q6_k(void *restrict dst, const float *restrict src,
         .half = 32.0f,
         .scale_half = 128.0f,
         .blocks = {1, {-28.0f}},
-        .blocks_weighed = {1, {-28.0f}},
+        .blocks_weighted = {1, {-28.0f}},
         .supers = {2, {-127.0f, -124.0f}},
-        .anew = {9, {-32.0f, -31.0f, -30.0f, -29.0f, -28.0f, -27.0f, -26.0f, -25.0f, -24.0f}},
+        .anew = {12,
+                 {-32.0f, -31.5f, -31.0f, -30.5f, -30.0f, -29.5f, -29.0f, -28.0f, -27.0f, -26.0f,
+                  -25.0f, -24.0f}},
     };
     struct block_q6_k *out = dst;
     struct k_tile t;

@@ -136,7 +136,7 @@ static void no_round_raises_the_error_of_a_super_block(void **state)
     static float x[N], w[N];
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         struct k_shape shape = shapes[seed % 2];
-        shape.blocks = shape.blocks_weighed = (struct starts){1, {-shape.half}};
+        shape.blocks = shape.blocks_weighted = (struct starts){1, {-shape.half}};
         struct k_tile t;
         weights_fill(x, N, seed % 3 ? WEIGHTS_NORMAL : WEIGHTS_HEAVY, seed);
         k_load(&t, x, importance_fill(w, N, (enum importance_kind)(seed / 2 % 2), seed), LANES);
