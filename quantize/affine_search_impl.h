@@ -84,12 +84,12 @@ static inline f8 tile_load(struct tile *t, const float *src, const float *import
 static inline void tile_weigh(struct tile *t, f8 heaviest)
 {
     const m8 some = f8_lt(f8_set1(WEIGHT_TINY), heaviest);
+    const bool alike = !m8_any(some);
     const f8 one = f8_set1(1.0f), floor = f8_set1(WEIGHT_FLOOR);
     const f8 inverse = f8_div(one, heaviest);
     t->sum_w = t->sum_u = f8_set1(0.0f);
     for (int i = 0; i < t->steps; i++) {
-        t->w[i] =
-            m8_any(some) ? f8_select(some, f8_max(f8_mul(t->w[i], inverse), floor), one) : one;
+        t->w[i] = alike ? one : f8_select(some, f8_max(f8_mul(t->w[i], inverse), floor), one);
         t->sum_w = f8_add(t->sum_w, t->w[i]);
         t->sum_u = f8_add(t->sum_u, f8_mul(t->w[i], t->u[i]));
     }

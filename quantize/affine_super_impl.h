@@ -79,20 +79,20 @@ static inline struct grid super_grid(const struct super *s, int k, f8 sc, f8 m)
 }
 
 /* The step of which whole multiples, 0..levels, come nearest to `blocks` targets
- * >= 0 under their weights, as fp16.  Steps that put the largest target at 63 / 63,
- * 62 / 63, ... of the levels are tried, one a lane, each fitted to its multiples. */
+ * >= 0 under their weights, as fp16.  Steps that put the largest target at all of the
+ * levels, 62 / 63 of them and so on are tried, one a lane, each fitted to its multiples. */
 static inline float common_step(const float *target, const float *weight, int blocks, float levels)
 {
-    enum { TRIES = 16 };
+    static const float share[] = {63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48};
+    enum { TRIES = sizeof share / sizeof share[0] };
     const f8 zero = f8_set1(0.0f), top = f8_set1(levels);
-    float most = 0.0f, step = 0.0f, gain = -1.0f;
+    f8 step = zero, gain = zero;
+    float most = 0.0f;
     for (int b = 0; b < blocks; b++)
         most = target[b] > most ? target[b] : most;
+    const f8 unit = f8_set1(most > SCALE_TINY ? levels / (63.0f * most) : 0.0f);
     for (int i = 0; i < TRIES; i += LANES) {
-        float lane[LANES], lane_gain[LANES];
-        for (int l = 0; l < LANES; l++)
-            lane[l] = most / (levels * (1.0f - (float)(i + l) / 63.0f));
-        const f8 inverse = inverse_of(f8_load(lane));
+        const f8 inverse = f8_mul(unit, f8_load(share + i));
         f8 qx = zero, qq = zero;
         for (int b = 0; b < blocks; b++) {
             const f8 x = f8_set1(target[b]), q = code_of(f8_mul(x, inverse), top);
@@ -101,15 +101,17 @@ static inline float common_step(const float *target, const float *weight, int bl
             qq = f8_add(qq, f8_mul(wq, q));
         }
         const f8 fitted = f8_select(f8_lt(zero, qq), f8_div(qx, qq), zero);
-        f8_store(lane, to_half(fitted));
-        f8_store(lane_gain, f8_mul(fitted, qx));
-        for (int l = 0; l < LANES; l++)
-            if (lane_gain[l] > gain) {
-                gain = lane_gain[l];
-                step = lane[l];
-            }
+        const f8 own = f8_mul(fitted, qx);
+        step = f8_select(f8_lt(gain, own), fitted, step);
+        gain = f8_max(own, gain);
     }
-    return step;
+    float steps[LANES], gains[LANES];
+    f8_store(steps, to_half(step));
+    f8_store(gains, gain);
+    int best = 0;
+    for (int l = 1; l < LANES; l++)
+        best = gains[l] > gains[best] ? l : best;
+    return steps[best];
 }
 
 /* d and dmin from the blocks' own best grids, whose moments fit[] keeps. */
