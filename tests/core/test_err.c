@@ -30,6 +30,19 @@ static void long_error_is_cut(void **state)
     assert_string_equal(err.text + ERR_TEXT_MAX - 4, "...");
 }
 
+static void a_name_is_said_once(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    err_set(&err, ERR_IO, "model/config.json: cannot open");
+    err_wrap(&err, "%s", "model");
+    assert_string_equal(err.text, "model/config.json: cannot open");
+    err_wrap(&err, "%s", "model/config.json");
+    assert_string_equal(err.text, "model/config.json: cannot open");
+    err_wrap(&err, "%s", "mod");
+    assert_string_equal(err.text, "mod: model/config.json: cannot open");
+}
+
 static void nobody_needs_to_listen(void **state)
 {
     (void)state;
@@ -42,6 +55,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(context_goes_in_front),
         cmocka_unit_test(long_error_is_cut),
+        cmocka_unit_test(a_name_is_said_once),
         cmocka_unit_test(nobody_needs_to_listen),
     };
     return cmocka_run_group_tests_name("err", tests, NULL, NULL);
