@@ -38,7 +38,11 @@ static bool check_room(const char *path, uint64_t expected, struct err *err)
 static bool lock_temporary(struct sink *s, struct err *err)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(s->fd, F_SETLK, &whole) != 0 && (errno == EACCES || errno == EAGAIN)) {
+    struct stat held, named;
+    const bool locked = fcntl(s->fd, F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN);
+    /* It may have been renamed, finished, between the open and the lock. */
+    if (!locked || fstat(s->fd, &held) != 0 || stat(s->temporary, &named) != 0 ||
+        held.st_ino != named.st_ino || held.st_dev != named.st_dev) {
         close(s->fd);
         free(s->temporary);
         s->temporary = NULL; /* it is another's: leave it */
@@ -49,26 +53,27 @@ static bool lock_temporary(struct sink *s, struct err *err)
     return true;
 }
 
+bool sink_allowed(const char *path, bool force, struct err *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return true;
+    if (!S_ISREG(st.st_mode))
+        return err_set(err, ERR_USAGE, "%s: exists and is not a regular file", path);
+    return force || err_set(err, ERR_USAGE, "%s: exists already; --force overwrites it", path);
+}
+
 bool sink_open(struct sink *s, const char *path, bool force, uint64_t expected, struct err *err)
 {
     *s = (struct sink){.path = strdup(path)};
     const size_t room = strlen(path) + sizeof ".tmp";
     char *temporary = malloc(room);
-    struct stat st;
     if (!s->path || !temporary) {
         err_set(err, ERR_MEMORY, "%s: no memory for its name", path);
         goto fail;
     }
     snprintf(temporary, room, "%s.tmp", path);
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        err_set(err, ERR_USAGE, "%s: exists and is not a regular file", path);
-        goto fail;
-    }
-    if (stat(path, &st) == 0 && !force) {
-        err_set(err, ERR_USAGE, "%s: exists already; --force overwrites it", path);
-        goto fail;
-    }
-    if (!check_room(path, expected, err))
+    if (!sink_allowed(path, force, err) || !check_room(path, expected, err))
         goto fail;
     s->fd = open(temporary, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (s->fd < 0) {

@@ -19,7 +19,10 @@ struct sink {
     uint64_t end;           /* where sink_write appends */
 };
 
-/* Starts a file for `path`.  An existing one is refused (ERR_USAGE) unless `force`.
+/* False (ERR_USAGE) where `path` exists and `force` is not set, or is no regular file. */
+bool sink_allowed(const char *path, bool force, struct err *err);
+
+/* Starts a file for `path`, if sink_allowed.
  * `expected` bytes (0: not known) must be free on the file system: ERR_IO if not. */
 bool sink_open(struct sink *s, const char *path, bool force, uint64_t expected, struct err *err);
 

@@ -4,6 +4,7 @@
 #include "core/stop.h"
 #include "formats/gguf_layout.h"
 #include "formats/gguf_write.h"
+#include "formats/source_guard.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -85,7 +86,8 @@ static bool open_part(struct parts *p, const struct checkpoint *c, size_t i, boo
         meta_set_u16(&meta, GGUF_SPLIT_COUNT, (uint16_t)p->count);
         meta_set_i32(&meta, GGUF_SPLIT_TENSORS, (int32_t)c->tensors);
     }
-    const bool ok = gguf_write_open(&part->writer, part->path, force, &meta,
+    const bool ok = source_guard(c, part->path, err) &&
+                    gguf_write_open(&part->writer, part->path, force, &meta,
                                     p->tensor + part->first, part->tensors, err);
     meta_close(&meta);
     return ok;

@@ -2,6 +2,7 @@
 
 #include "core/mem.h"
 #include "formats/gguf_write.h"
+#include "formats/source_guard.h"
 #include "model/chunks.h"
 #include "quantize/q4_0_grid.h"
 
@@ -173,7 +174,8 @@ bool produce_gguf(const char *path, const struct meta *meta, const struct produc
         err_set(err, ERR_MEMORY, "no memory for %zu tensors", items);
         goto done;
     }
-    if (!chunks_open(&chunks, options->pool, widest(item, items), err) ||
+    if (!source_guard(options->source, path, err) ||
+        !chunks_open(&chunks, options->pool, widest(item, items), err) ||
         !gguf_write_open(&writer, path, options->force, meta, list, items, err))
         goto done;
     if (options->progress) {
