@@ -42,7 +42,7 @@ static double bits(const struct level *l)
 
 static bool measure(struct level *l, const struct plan *plan, struct session *s, struct err *err)
 {
-    if (!checkpoint_open(&l->file, l->path, err) ||
+    if (!verify_open(&l->file, l->path, err) ||
         !verify_gguf(plan, &l->file, &s->kernels, s->pool, &s->progress.base, &l->result, &l->results,
                      err))
         return false;

@@ -11,6 +11,7 @@ static bool run_convert(const struct command *me, int argc, char **argv, struct 
     bool done;
     const struct opt table[] = {
         {"output", 'o', OPT_TEXT, &o.out, "OUT.gguf", "the file to write"},
+        OPT_FORCE(&s.common),
         {"type", 0, OPT_TEXT, &o.type, "TYPE", "auto (each tensor as it is: bf16 stays bf16), F16, BF16, F32, or any recipe of `quern codecs`"},
         {"verify", 0, OPT_FLAG, &o.verify, NULL, "then compare every tensor of the file with its source"},
         {"name", 0, OPT_TEXT, &o.plan.name, "NAME", "general.name (default: from the source)"},

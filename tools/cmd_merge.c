@@ -29,6 +29,7 @@ static bool run_merge(const struct command *me, int argc, char **argv, struct er
     bool done;
     const struct opt table[] = {
         {"output", 'o', OPT_TEXT, &out, "OUT.gguf", "the file to write"},
+        OPT_FORCE(&s.common),
         OPT_COMMON(&s.common),
         OPT_END,
     };

@@ -20,6 +20,7 @@ static bool run_quantize(const struct command *me, int argc, char **argv, struct
     bool done;
     const struct opt table[] = {
         {"output", 'o', OPT_TEXT, &o.out, "OUT.gguf", "the file to write"},
+        OPT_FORCE(&s.common),
         {"type", 0, OPT_TEXT, &o.type, "TYPE", "the recipe, one of `quern codecs` (default: Q4_K_M)"},
         {"imatrix", 0, OPT_TEXT, &o.imatrix, "FILE", "importance of the columns: llama.cpp's .dat or .gguf"},
         {"report", 0, OPT_TEXT, &o.report, "FILE.json", "write the table as JSON, too"},

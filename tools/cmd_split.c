@@ -46,6 +46,7 @@ static bool run_split(const struct command *me, int argc, char **argv, struct er
         {"output", 'o', OPT_TEXT, &o.out, "PREFIX", "write PREFIX-00001-of-0000N.gguf and so on"},
         {"max-size", 0, OPT_BYTES, &o.max_size, "SIZE", "at most so much tensor data a file: 2GiB, 500M"},
         {"max-tensors", 0, OPT_COUNT, &o.max_tensors, "N", "at most so many tensors a file"},
+        OPT_FORCE(&s.common),
         OPT_COMMON(&s.common),
         OPT_END,
     };

@@ -19,7 +19,7 @@ static bool run_verify(const struct command *me, int argc, char **argv, struct e
     struct plan plan = {0};
     const bool ok = session_open(&s, err) && checkpoint_open(&source, argv[1], err) &&
                     plan_open(&plan, &source, &options, err) &&
-                    verify_report_run(&plan, argv[0], no_table, &s, err);
+                    verify_report_run(&plan, argv[0], no_table, &s, NULL, err);
     plan_close(&plan);
     checkpoint_close(&source);
     session_close(&s);

@@ -1,7 +1,9 @@
 #include "tools/make.h"
 
 #include "core/mem.h"
+#include "core/sink.h"
 #include "formats/imatrix_file.h"
+#include "formats/source_guard.h"
 #include "model/produce.h"
 #include "tools/make_report.h"
 #include "tools/term.h"
@@ -36,6 +38,17 @@ static const struct dtype *main_dtype(const struct make *m)
         if (count[d] > count[best])
             best = (enum dtype_id)d;
     return dtype_get(best);
+}
+
+/* What general.file_type says: the recipe's number, a GGUF source's own, or that of the main type. */
+static uint32_t file_type(const struct make *m, const struct recipe *recipe)
+{
+    uint64_t own;
+    if (!recipe && meta_get_u64(&m->source.meta, "general.file_type", &own))
+        return (uint32_t)own;
+    if (!recipe)
+        recipe = recipe_find(main_dtype(m)->name, NULL);
+    return recipe ? recipe->file_type : 0;
 }
 
 static bool check_requantize(const struct make *m, struct err *err)
@@ -90,11 +103,7 @@ static bool choose(struct make *m, struct err *err)
         m->item[i] = (struct produce_item){&m->plan.tensor[i], m->choice[i].dtype, NULL, 0};
     meta_copy(&m->meta, &m->plan.meta);
     meta_set_u32(&m->meta, "general.quantization_version", 2);
-    meta_set_u32(&m->meta, "general.file_type",
-                 recipe.recipe ? recipe.recipe->file_type
-                               : recipe_find(main_dtype(m)->name, NULL)
-                                     ? recipe_find(main_dtype(m)->name, NULL)->file_type
-                                     : 0);
+    meta_set_u32(&m->meta, "general.file_type", file_type(m, recipe.recipe));
     return check_requantize(m, err);
 }
 
@@ -161,12 +170,14 @@ static void say_fallbacks(struct make *m)
     if (c->fallbacks == 0)
         return;
     const struct plan_tensor *t = &m->plan.tensor[c->first_fallback];
+    const int64_t bytes = c->fallback_bytes;
+    char size[TERM_TEXT];
     session_say(m->s,
                 "fallback: %zu of %zu tensors, %.1f%% of the weights, have columns that are not whole "
-                "blocks\n          and get a larger type: %+.1f MiB in all ('%s', %" PRIu64
+                "blocks\n          and get another type: %s%s in all ('%s', %" PRIu64
                 " columns: %s, not %s);\n          --no-fallback refuses\n",
                 c->fallbacks, c->tensors, 100.0 * (double)c->fallback_params / (double)c->params,
-                (double)c->fallback_bytes / 1048576.0, t->out.name, tensor_cols(&t->out),
+                bytes < 0 ? "-" : "+", term_size((uint64_t)(bytes < 0 ? -bytes : bytes), size), t->out.name, tensor_cols(&t->out),
                 m->choice[c->first_fallback].dtype->name, m->choice[c->first_fallback].wanted->name);
 }
 
@@ -198,22 +209,24 @@ static void say_plan(struct make *m)
 
 static void say_after(struct make *m)
 {
-    uint64_t nonfinite = 0;
+    uint64_t kept = 0, zeroed = 0;
     size_t grid = 0;
     for (size_t i = 0; i < m->plan.tensors; i++) {
-        nonfinite += m->result[i].nonfinite;
+        *(m->result[i].copied ? &kept : &zeroed) += m->result[i].nonfinite;
         grid += m->result[i].grid_rows > 0 &&
                 m->result[i].grid_rows == tensor_rows(&m->plan.tensor[i].out);
     }
     if (grid)
         session_say(m->s, "grid:   %zu tensors lay on a Q4_0 grid already and are kept exactly\n", grid);
-    if (nonfinite)
-        session_say(m->s, "NaN:    %" PRIu64 " NaN or infinite values: left out of the search, 0 in blocks\n",
-                    nonfinite);
+    if (kept)
+        session_say(m->s, "NaN:    %" PRIu64 " values that are NaN or infinite are copied as they are\n", kept);
+    if (zeroed)
+        session_say(m->s, "NaN:    %" PRIu64 " values that are NaN or infinite are left out and stored as 0\n",
+                    zeroed);
     say_fallbacks(m);
 }
 
-static bool make_file(struct make *m, struct err *err)
+static bool make_file(struct make *m, struct make_report *report, struct err *err)
 {
     const struct produce_options o = {.source = &m->source,
                                       .kernels = &m->s->kernels,
@@ -221,31 +234,66 @@ static bool make_file(struct make *m, struct err *err)
                                       .progress = &m->s->progress.base,
                                       .allow_nan = m->o->allow_nan,
                                       .force = m->s->common.force};
+    const double start = m->s->progress.clock();
     if (!produce_gguf(m->o->out, &m->meta, m->item, m->plan.tensors, &o, m->result, err))
-        return false;
+        return err->code == ERR_NUMERIC ? err_wrap(err, "%s", m->o->source) : false;
+    report->seconds = m->s->progress.clock() - start;
     say_after(m);
-    const struct make_report report = {.options = m->o,
-                                       .plan = &m->plan,
-                                       .choice = m->choice,
-                                       .census = &m->census,
-                                       .result = m->result,
-                                       .bytes = m->bytes};
-    if (!make_report_print(&report, m->s, err))
-        return false;
-    return !m->o->verify || verify_report_run(&m->plan, m->o->out, false, m->s, err);
+    return true;
+}
+
+/* The report is written where the proof fails, too, and says so. */
+static bool tell(const struct make *m, struct make_report *report, struct err *err)
+{
+    bool ok = m->s->common.json || m->s->common.quiet || make_report_print(report, err);
+    if (ok && m->o->verify)
+        ok = verify_report_run(&m->plan, m->o->out, m->o->no_table, m->s, &report->verified, err);
+    ok = make_report_json(report, m->s, ok ? err : NULL) && ok;
+    json_decref(report->verified);
+    return ok;
+}
+
+/* What can be refused before anything is read. */
+static bool check_outputs(const struct make *m, struct err *err)
+{
+    const struct make_options *o = m->o;
+    if (!o->out && !o->dry_run)
+        return err_set(err, ERR_USAGE, "-o OUT.gguf is needed (or --dry-run)");
+    if (o->report && o->out && strcmp(o->report, o->out) == 0)
+        return err_set(err, ERR_USAGE, "%s: is the output and the report as well", o->report);
+    return (!o->out || o->dry_run || sink_allowed(o->out, m->s->common.force, err)) &&
+           (!o->report || sink_allowed(o->report, m->s->common.force, err));
+}
+
+/* --force overwrites earlier outputs, never what this one is made from. */
+static bool check_sources(const struct make *m, struct err *err)
+{
+    const struct make_options *o = m->o;
+    return (!o->report || source_guard(&m->source, o->report, err)) &&
+           (!o->report || !o->imatrix || source_guard_file(o->imatrix, o->report, err)) &&
+           (!o->out || source_guard(&m->source, o->out, err)) &&
+           (!o->out || !o->imatrix || source_guard_file(o->imatrix, o->out, err));
 }
 
 static bool run(struct make *m, struct err *err)
 {
-    if (!checkpoint_open(&m->source, m->o->source, err) ||
-        !plan_open(&m->plan, &m->source, &m->o->plan, err) || !choose(m, err))
+    if (!check_outputs(m, err) || !checkpoint_open(&m->source, m->o->source, err) ||
+        !check_sources(m, err) || !plan_open(&m->plan, &m->source, &m->o->plan, err) || !choose(m, err))
         return false;
     if (m->o->imatrix && (!imatrix_open(&m->imatrix, m->o->imatrix, err) || !use_importance(m, err)))
         return false;
     if (!produce_size(&m->meta, m->item, m->plan.tensors, &m->bytes, err))
         return false;
     say_plan(m);
-    return m->o->dry_run || make_file(m, err);
+    struct make_report report = {.options = m->o,
+                                 .plan = &m->plan,
+                                 .choice = m->choice,
+                                 .census = &m->census,
+                                 .result = m->result,
+                                 .bytes = m->bytes};
+    if (m->o->dry_run)
+        return make_report_json(&report, m->s, err);
+    return make_file(m, &report, err) && tell(m, &report, err);
 }
 
 bool make_run(const struct make_options *options, struct session *session, struct err *err)

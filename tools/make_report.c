@@ -34,6 +34,19 @@ static struct error_figures total_figures(const struct make_report *r)
     return error_figures(&sums);
 }
 
+/* A weight, over all tensors; *params: how many weights these are. */
+static double total_bits(const struct make_report *r, uint64_t *params)
+{
+    double bits = 0.0;
+    *params = 0;
+    for (size_t i = 0; i < r->plan->tensors; i++) {
+        const uint64_t n = tensor_elems(&r->plan->tensor[i].out);
+        *params += n;
+        bits += dtype_bits(r->choice[i].dtype) * (double)n;
+    }
+    return *params ? bits / (double)*params : 0.0;
+}
+
 static void add_figures(struct table *t, const struct error_figures *f, double seconds)
 {
     char snr[REPORT_TEXT];
@@ -66,21 +79,15 @@ static void add_total(const struct make_report *r, struct table *t)
 {
     const struct error_figures all = total_figures(r);
     char size[TERM_TEXT], weights[TERM_TEXT];
-    double bits = 0.0, seconds = 0.0;
-    uint64_t params = 0;
-    for (size_t i = 0; i < r->plan->tensors; i++) {
-        const uint64_t n = tensor_elems(&r->plan->tensor[i].out);
-        params += n;
-        bits += dtype_bits(r->choice[i].dtype) * (double)n;
-        seconds += r->result[i].seconds;
-    }
+    uint64_t params;
+    const double bits = total_bits(r, &params);
     table_row(t);
     table_rule(t);
     table_cell(t, "total");
     table_cell(t, "%s", term_size(r->bytes, size));
     table_cell(t, "%s weights", term_count(params, weights));
-    table_cell(t, "%.4g", params ? bits / (double)params : 0.0);
-    add_figures(t, &all, seconds);
+    table_cell(t, "%.4g", bits);
+    add_figures(t, &all, r->seconds);
 }
 
 static bool print_table(const struct make_report *r, const struct error_figures *f,
@@ -107,6 +114,8 @@ static json_t *tensor_json(const struct make_report *r, size_t i, const struct e
     json_object_set_new(t, "chosen_by", json_string(recipe_reason_name(c->reason)));
     if (c->wanted != c->dtype)
         json_object_set_new(t, "wanted_type", json_string(c->wanted->name));
+    if (r->options->dry_run)
+        return t;
     json_object_set_new(t, "copied", json_boolean(r->result[i].copied));
     json_object_set_new(t, "nonfinite", json_integer((json_int_t)r->result[i].nonfinite));
     report_figures(t, f);
@@ -121,52 +130,68 @@ static json_t *make_json(const struct make_report *r, const struct error_figures
     json_t *root = json_object(), *tensors = json_array(), *total = json_object();
     json_t *notes = json_array();
     const struct error_figures all = total_figures(r);
+    uint64_t params;
+    const double bits = total_bits(r, &params);
     for (size_t i = 0; i < r->plan->tensors; i++)
         json_array_append_new(tensors, tensor_json(r, i, &f[i], worst[i]));
     for (size_t i = 0; i < r->plan->notes; i++)
         json_array_append_new(notes, json_string(r->plan->note[i]));
     json_object_set_new(root, "source", json_string(r->options->source));
-    json_object_set_new(root, "output", json_string(r->options->out));
+    json_object_set_new(root, "output",
+                        r->options->out ? json_string(r->options->out) : json_null());
+    json_object_set_new(root, "dry_run", json_boolean(r->options->dry_run));
     json_object_set_new(root, "type", json_string(r->options->type ? r->options->type : "auto"));
     json_object_set_new(root, "bytes", json_integer((json_int_t)r->bytes));
     json_object_set_new(root, "seconds", json_real(r->seconds));
     json_object_set_new(root, "fallback_tensors", json_integer((json_int_t)r->census->fallbacks));
     json_object_set_new(root, "fallback_weights", json_integer((json_int_t)r->census->fallback_params));
     json_object_set_new(root, "notes", notes);
-    report_figures(total, &all);
+    json_object_set_new(total, "weights", json_integer((json_int_t)params));
+    json_object_set_new(total, "bits_per_weight", json_real(bits));
+    if (!r->options->dry_run)
+        report_figures(total, &all);
     json_object_set_new(root, "total", total);
     json_object_set_new(root, "tensors", tensors);
+    if (r->verified)
+        json_object_set(root, "verify", r->verified);
     return root;
 }
 
-static bool print_json(const struct make_report *r, const struct session *s,
-                       const struct error_figures *f, const bool *worst, struct err *err)
+/* What both forms need: the figures of every tensor, and which are the worst. */
+static bool measure(const struct make_report *r, struct error_figures **f, bool **worst,
+                    struct err *err)
 {
-    bool ok = true;
-    json_t *root = make_json(r, f, worst);
-    if (r->options->report)
+    const size_t n = r->plan->tensors;
+    *f = mem_alloc(n, sizeof **f);
+    *worst = mem_alloc(n, sizeof **worst);
+    if (!*f || !*worst)
+        return err_set(err, ERR_MEMORY, "no memory for a table of %zu tensors", n);
+    for (size_t i = 0; i < n; i++)
+        (*f)[i] = error_figures(&r->result[i].sums);
+    report_mark_worst(*f, n, WORST, *worst);
+    return true;
+}
+
+bool make_report_print(const struct make_report *r, struct err *err)
+{
+    struct error_figures *f = NULL;
+    bool *worst = NULL;
+    const bool ok = measure(r, &f, &worst, err) && print_table(r, f, worst, err);
+    free(f);
+    free(worst);
+    return ok;
+}
+
+bool make_report_json(const struct make_report *r, const struct session *s, struct err *err)
+{
+    struct error_figures *f = NULL;
+    bool *worst = NULL, ok = measure(r, &f, &worst, err);
+    json_t *root = ok ? make_json(r, f, worst) : NULL;
+    if (ok && r->options->report)
         ok = json_save(root, r->options->report, s->common.force, err);
     if (ok && s->common.json)
         ok = report_print(root, err);
     json_decref(root);
-    return ok;
-}
-
-bool make_report_print(const struct make_report *r, const struct session *s, struct err *err)
-{
-    const size_t n = r->plan->tensors;
-    struct error_figures *f = mem_alloc(n, sizeof *f);
-    bool *worst = mem_alloc(n, sizeof *worst);
-    bool ok = f && worst;
-    if (!ok)
-        err_set(err, ERR_MEMORY, "no memory for a table of %zu tensors", n);
-    for (size_t i = 0; ok && i < n; i++)
-        f[i] = error_figures(&r->result[i].sums);
-    if (ok)
-        report_mark_worst(f, n, WORST, worst);
-    if (ok && !s->common.json && !s->common.quiet)
-        ok = print_table(r, f, worst, err);
-    ok = ok && print_json(r, s, f, worst, err);
     free(f);
     free(worst);
     return ok;

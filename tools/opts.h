@@ -62,12 +62,13 @@ struct opt_common {
 };
 
 /* clang-format off */
+#define OPT_FORCE(c) /* of commands that write files */ \
+    {"force", 0, OPT_FLAG, &(c)->force, NULL, "overwrite an output that is there"}
 #define OPT_COMMON(c) \
     OPT_HEADING("Always"), \
     {"threads", 't', OPT_COUNT, &(c)->threads, "N", "threads to use (default: all there are)"}, \
     {"json", 0, OPT_FLAG, &(c)->json, NULL, "print JSON instead of tables"}, \
     {"quiet", 'q', OPT_FLAG, &(c)->quiet, NULL, "say nothing but results and errors"}, \
-    {"force", 0, OPT_FLAG, &(c)->force, NULL, "overwrite files that are there"}, \
     {"help", 'h', OPT_FLAG, &(c)->help, NULL, "show this"}
 /* clang-format on */
 

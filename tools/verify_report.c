@@ -65,8 +65,7 @@ static bool print_table(const struct verify_result *result, size_t results, stru
     return ok;
 }
 
-static bool print_json(const char *path, const struct verify_result *result, size_t results,
-                       struct err *err)
+static json_t *make_json(const char *path, const struct verify_result *result, size_t results)
 {
     json_t *root = json_object(), *tensors = json_array();
     const struct verify_total total = verify_total(result, results);
@@ -85,8 +84,13 @@ static bool print_json(const char *path, const struct verify_result *result, siz
     json_object_set_new(root, "file", json_string(path));
     json_object_set_new(root, "good", json_boolean(!total.bad));
     json_object_set_new(root, "tensors", tensors);
-    const bool ok = report_print(root, err);
-    json_decref(root);
+    return root;
+}
+
+static bool print_json(json_t *report, struct err *err)
+{
+    const bool ok = report_print(report, err);
+    json_decref(report);
     return ok;
 }
 
@@ -127,18 +131,29 @@ static bool complain(const struct verify_total *t, const char *path, struct err 
     }
 }
 
+bool verify_open(struct checkpoint *file, const char *path, struct err *err)
+{
+    if (!checkpoint_open(file, path, err))
+        return false;
+    return strcmp(file->container->name, "GGUF") == 0 ||
+           err_set(err, ERR_USAGE, "%s: is %s, not the GGUF file that is to be compared", path,
+                   file->container->name);
+}
+
 bool verify_report_run(const struct plan *plan, const char *path, bool no_table, struct session *s,
-                       struct err *err)
+                       json_t **report, struct err *err)
 {
     struct checkpoint file = {0};
     struct verify_result *result = NULL;
     size_t results = 0;
-    bool ok = checkpoint_open(&file, path, err) &&
+    bool ok = verify_open(&file, path, err) &&
               verify_gguf(plan, &file, &s->kernels, s->pool, &s->progress.base, &result, &results, err);
     term_progress_clear(&s->progress);
-    if (ok && s->common.json)
-        ok = print_json(path, result, results, err);
-    else if (ok && !no_table && !s->common.quiet)
+    if (ok && report)
+        *report = make_json(path, result, results);
+    else if (ok && s->common.json)
+        ok = print_json(make_json(path, result, results), err);
+    if (ok && !s->common.json && !no_table && !s->common.quiet)
         ok = print_table(result, results, err);
     if (ok) {
         const struct verify_total total = verify_total(result, results);

@@ -33,6 +33,7 @@ static void fill_table(struct opt table[13], struct values *v)
         {"context", 'c', OPT_COUNT, &v->context, "N", "tokens"},
         {"heat", 0, OPT_NUMBER, &v->heat, "X", "temperature"},
         {"target-size", 0, OPT_BYTES, &v->size, NULL, "how large it may be"},
+        OPT_FORCE(&v->common),
         OPT_COMMON(&v->common),
         OPT_END,
     };
