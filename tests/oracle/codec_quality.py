@@ -10,12 +10,12 @@ it).  Decoded by the Python package gguf, so that neither side judges itself.
 """
 import argparse
 import ctypes
-import json
 import pathlib
 import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quants
@@ -166,12 +166,17 @@ def report(table, types, command, weights):
     yield "# Encoders beside stock ggml\n"
     yield "Made with\n"
     yield f"    {command}\n"
-    yield ("Our error divided by ggml's, decoded by the Python package gguf: under 1 is better. "
-           "First the mean squared error\nwithout importance, then the error weighted by column "
-           "importance with it. golden is tests/golden/blocks; normal\n(sigma 0.02), heavy "
-           "(Student's t, 3 degrees of freedom), outliers (sigma 0.004, 0.3% of them 100 times "
-           f"larger) and\noff centre (0.05 +- 0.03) are {weights} seeded weights each of its four "
-           "kinds of rows; the last, where there is one,\nis all matrices of a model.\n")
+    yield f"""beside ggml of the PyPI package llama-cpp-py-sync {version("llama-cpp-py-sync")}.
+
+Our error divided by ggml's, decoded by the Python package gguf: under 1 is better. First the mean
+squared error without importance, then the error weighted by column importance with it.
+
+- golden: tests/golden/blocks
+- normal (sigma 0.02), heavy (Student's t, 3 degrees of freedom), outliers (sigma 0.004, 0.3% of
+  them 100 times larger), off centre (0.05 +- 0.03): {weights} seeded weights each of golden's four
+  kinds of rows
+- the last column, where there is a sixth: all matrices of a model
+"""
     yield from rows(table, types, lambda name, s: f"{ratio(s[False])}, {ratio(s[True])}")
     yield "\nCPU seconds for 10^6 weights, over all of these, and how many times faster ours are.\n"
     yield "| type | ours | ggml | | ours, importance | ggml, importance | |"
