@@ -49,7 +49,8 @@ static inline void legacy_pack(struct legacy *out, f8 *codes, bool fifth_bits)
 
 static inline void legacy_fit(struct legacy *out, struct tile *t, const struct affine_search *how)
 {
-    struct grid g = tile_search(t, how);
+    struct moments fit;
+    struct grid g = tile_search(t, how, &fit);
     g.scale = to_half(g.scale);
     const f8 offset = to_half(f8_add(grid_offset(t, g), t->base));
     g.offset = f8_sub(offset, t->base);

@@ -214,8 +214,10 @@ static inline f8 moments_gain(const struct tile *t, const struct moments *s, str
     return f8_add(f8_mul(g.scale, by_scale), f8_mul(g.offset, by_offset));
 }
 
-/* The best of the starts, each fitted once, and that fitted again. */
-static inline struct grid tile_search(const struct tile *t, const struct affine_search *how)
+/* The best of the starts, each fitted once, and that fitted again, to codes whose moments
+ * are given back. */
+static inline struct grid tile_search(const struct tile *t, const struct affine_search *how,
+                                      struct moments *fit)
 {
     const f8 per_range = inverse_of(t->range);
     struct grid best = {f8_set1(0.0f), f8_set1(0.0f)};
@@ -230,8 +232,8 @@ static inline struct grid tile_search(const struct tile *t, const struct affine_
         best.scale = f8_select(better, g.scale, best.scale);
         best.offset = f8_select(better, g.offset, best.offset);
     }
-    const struct moments s = grid_moments(t, best);
-    return moments_fit(t, &s);
+    *fit = grid_moments(t, best);
+    return moments_fit(t, fit);
 }
 
 #endif

@@ -122,9 +122,7 @@ static inline void super_start(struct super *s, struct moments *fit,
     const f8 zero = f8_set1(0.0f);
     for (int k = 0; k < s->tiles; k++) {
         const struct tile *t = &s->tile[k];
-        const struct grid g = tile_search(t, how);
-        fit[k] = grid_moments(t, g);
-        f8_store(target + k * LANES, g.scale);
+        f8_store(target + k * LANES, tile_search(t, how, &fit[k]).scale);
         f8_store(weight + k * LANES, moments_spread(t, &fit[k]));
     }
     s->d = fmaxf(common_step(target, weight, s->tiles * LANES, s->levels), HALF_LEAST);

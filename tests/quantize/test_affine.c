@@ -96,7 +96,8 @@ static void search_is_not_worse_than_any_of_its_starts(void **state)
         struct tile t = {.steps = 32, .top = 15};
         const float *w = fill_row(x, spare, LANES * STEPS_MAX, seed);
         tile_weigh(&t, tile_load(&t, x, w, NO_LIMIT));
-        const f8 found = grid_error(&t, tile_search(&t, how));
+        struct moments fit;
+        const f8 found = grid_error(&t, tile_search(&t, how, &fit));
         for (int k = 0; k < how->starts; k++) {
             const f8 inverse = f8_mul(inverse_of(t.range), f8_set1(t.top + how->stretch[k]));
             const struct moments s = tile_moments(&t, inverse, f8_set1(how->shift[k]));
