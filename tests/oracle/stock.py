@@ -65,6 +65,15 @@ void llama_batch_free(struct llama_batch);
 int32_t llama_decode(void *, struct llama_batch);
 float *llama_get_logits(void *);
 void ggml_quantize_init(int);
+struct gguf_init_params { bool no_alloc; void **ctx; };
+void *gguf_init_from_file(const char *, struct gguf_init_params);
+void gguf_free(void *);
+int64_t gguf_get_n_kv(const void *);
+int64_t gguf_get_n_tensors(const void *);
+size_t gguf_get_data_offset(const void *);
+const char *gguf_get_tensor_name(const void *, int64_t);
+int gguf_get_tensor_type(const void *, int64_t);
+size_t gguf_get_tensor_offset(const void *, int64_t);
 size_t ggml_quantize_chunk(int, const float *, void *, int64_t, int64_t, int64_t, const float *);
 """)
 _package = pathlib.Path(importlib.util.find_spec("xllamacpp").origin).parent
@@ -164,6 +173,19 @@ class Model:
             loss += float((total - x[np.arange(len(target)), target]).sum())
             count += len(target)
         return float(np.exp(loss / count)), count // (context - 1 - first)
+
+
+def gguf_tensors(path):
+    """ggml's own reading of a GGUF file: how many keys, and (name, type, place in the file) of its tensors."""
+    g = lib.gguf_init_from_file(str(path).encode(), {"no_alloc": True, "ctx": ffi.NULL})
+    if g == ffi.NULL:
+        raise RuntimeError(f"stock ggml does not read {path}")
+    data = lib.gguf_get_data_offset(g)
+    tensors = [(ffi.string(lib.gguf_get_tensor_name(g, i)).decode(), lib.gguf_get_tensor_type(g, i),
+                data + lib.gguf_get_tensor_offset(g, i)) for i in range(lib.gguf_get_n_tensors(g))]
+    keys = lib.gguf_get_n_kv(g)
+    lib.gguf_free(g)
+    return keys, tensors
 
 
 def encode(ggml_type, weights, block_bytes, block_elems, importance=None):
