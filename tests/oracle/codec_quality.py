@@ -2,14 +2,13 @@
 
     make build/tests/quantize/encode_file
     python3 tests/oracle/codec_quality.py [--model FOLDER] [--out FILE] [--encoder FILE]
-                                          [--ggml FILE] [--weights N] [--types Q4_K,...]
+                                          [--weights N] [--types Q4_K,...]
 
 Weights: tests/golden/blocks; seeded weights of each of its four kinds of rows; the 2-D tensors
 of a model folder.  Each without importance (mean squared error) and with it (error weighted by
 it).  Decoded by the Python package gguf, so that neither side judges itself.
 """
 import argparse
-import ctypes
 import pathlib
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from importlib.metadata import version
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quants
 
+import stock
+
 TYPES = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
          "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4"]
 # Where being no worse than ggml is not enough.
@@ -29,28 +30,14 @@ COLS = 4096
 
 
 class Ggml:
-    """ggml_quantize_chunk of the PyPI package llama-cpp-py-sync, or of a given libggml-base."""
-
-    def __init__(self, path):
-        if path is None:
-            import llama_cpp_py_sync
-            folder = pathlib.Path(llama_cpp_py_sync.__file__).parent
-            path = next(p for p in sorted(folder.iterdir()) if p.name.startswith("libggml-base"))
-        self.lib = ctypes.CDLL(str(path))
-        self.lib.ggml_quantize_chunk.restype = ctypes.c_size_t
-        self.lib.ggml_quantize_chunk.argtypes = [
-            ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
-            ctypes.c_int64, ctypes.c_void_p]
+    """ggml's own encoders, from the pinned PyPI package (tests/oracle/stock.py)."""
 
     def encode(self, name, x, importance):
         kind = GGMLQuantizationType[name]
         elems, size = GGML_QUANT_SIZES[kind]
-        out = np.zeros((x.shape[0], x.shape[1] // elems * size), np.uint8)
-        self.lib.ggml_quantize_init(int(kind))
         start = time.process_time()
-        self.lib.ggml_quantize_chunk(int(kind), x.ctypes.data, out.ctypes.data, 0, *x.shape,
-                                     None if importance is None else importance.ctypes.data)
-        return out, time.process_time() - start
+        out = stock.encode(int(kind), x, size, elems, importance)
+        return out.reshape(x.shape[0], -1), time.process_time() - start
 
 
 class Ours:
@@ -166,7 +153,7 @@ def report(table, types, command, weights):
     yield "# Encoders beside stock ggml\n"
     yield "Made with\n"
     yield f"    {command}\n"
-    yield f"""beside ggml of the PyPI package llama-cpp-py-sync {version("llama-cpp-py-sync")}.
+    yield f"""beside ggml of the PyPI package xllamacpp {version("xllamacpp")}.
 
 Our error divided by ggml's, decoded by the Python package gguf: under 1 is better. First the mean
 squared error without importance, then the error weighted by column importance with it.
@@ -204,14 +191,13 @@ def main():
     p.add_argument("--model", help="folder with safetensors files")
     p.add_argument("--out", default="docs/codec-quality.md")
     p.add_argument("--encoder", default="build/tests/quantize/encode_file")
-    p.add_argument("--ggml", help="libggml-base to load; default: that of llama-cpp-py-sync")
     p.add_argument("--weights", type=int, default=1 << 20, help="seeded weights of a kind")
     p.add_argument("--types", default=",".join(TYPES))
     o = p.parse_args()
     types = o.types.split(",")
     sets = [golden(), *seeded(o.weights)] + ([model(o.model)] if o.model else [])
     with tempfile.TemporaryDirectory() as folder:
-        table = measure(Ours(o.encoder, folder), Ggml(o.ggml), sets, types)
+        table = measure(Ours(o.encoder, folder), Ggml(), sets, types)
     command = "python3 tests/oracle/codec_quality.py" + (" --model FOLDER" if o.model else "")
     pathlib.Path(o.out).write_text("\n".join(report(table, types, command, o.weights)) + "\n")
     bad = list(worse(table))
