@@ -18,10 +18,7 @@ static inline uint64_t rng_u64(struct rng *r)
 }
 
 /* Uniform in [0, 1), 24 bits. */
-static inline float rng_uniform(struct rng *r)
-{
-    return (float)(rng_u64(r) >> 40) * 0x1p-24f;
-}
+static inline float rng_uniform(struct rng *r) { return (float)(rng_u64(r) >> 40) * 0x1p-24f; }
 
 /* Standard normal (Box and Muller). */
 static inline float rng_normal(struct rng *r)

@@ -13,10 +13,7 @@ uint64_t tensor_elems(const struct tensor *t)
     return n;
 }
 
-uint64_t tensor_cols(const struct tensor *t)
-{
-    return t->dims ? t->shape[t->dims - 1] : 1;
-}
+uint64_t tensor_cols(const struct tensor *t) { return t->dims ? t->shape[t->dims - 1] : 1; }
 
 uint64_t tensor_rows(const struct tensor *t)
 {

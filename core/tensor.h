@@ -18,7 +18,7 @@ enum { TENSOR_DIMS_MAX = 8, TENSOR_SHAPE_TEXT = 192 };
 struct tensor {
     const char *name;
     const struct dtype *dtype;
-    int dims;                         /* 0: a scalar */
+    int dims; /* 0: a scalar */
     uint64_t shape[TENSOR_DIMS_MAX];
     const uint8_t *data;
     size_t bytes;

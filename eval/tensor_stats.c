@@ -54,7 +54,9 @@ static void bin_row(struct tensor_stats *s, const float *x, size_t n)
         if (!isfinite(x[i]))
             continue;
         const double place = width > 0.0 ? floor(((double)x[i] - s->from) / width) : 0.0;
-        const int bin = place < 0.0 ? 0 : place >= TENSOR_STATS_BINS ? TENSOR_STATS_BINS - 1 : (int)place;
+        const int bin = place < 0.0                  ? 0
+                        : place >= TENSOR_STATS_BINS ? TENSOR_STATS_BINS - 1
+                                                     : (int)place;
         s->bin[bin]++;
     }
 }

@@ -20,15 +20,12 @@ struct job {
 
 const char *verify_status_name(enum verify_status status)
 {
-    static const char *const name[] = {"exact", "rounded", "quantized", "DIFFERENT",
+    static const char *const name[] = {"exact",       "rounded", "quantized", "DIFFERENT",
                                        "OTHER SHAPE", "MISSING", "EXTRA"};
     return name[status];
 }
 
-bool verify_status_good(enum verify_status status)
-{
-    return status <= VERIFY_QUANTIZED;
-}
+bool verify_status_good(enum verify_status status) { return status <= VERIFY_QUANTIZED; }
 
 /* Bits, so that NaN equals itself and 0 is not -0. */
 static void count_different(const float *x, const float *y, size_t n, size_t cols, size_t row,
@@ -67,7 +64,8 @@ static void compare_rows(void *arg, size_t row, size_t rows, const struct chunk_
 
 static bool same_shape(const struct tensor *a, const struct tensor *b)
 {
-    return a->dims == b->dims && memcmp(a->shape, b->shape, (size_t)a->dims * sizeof a->shape[0]) == 0;
+    return a->dims == b->dims &&
+           memcmp(a->shape, b->shape, (size_t)a->dims * sizeof a->shape[0]) == 0;
 }
 
 /* A quantized source that was copied: its bytes, row by row. */
@@ -104,7 +102,8 @@ static enum verify_status judge(const struct job *j, const struct chunk_part *to
 static bool verify_tensor(const struct kernels *k, struct chunks *chunks, struct progress *progress,
                           struct verify_result *r, struct err *err)
 {
-    struct job j = {.source = r->source, .file = r->file, .k = k, .cols = (size_t)tensor_cols(r->file)};
+    struct job j = {
+        .source = r->source, .file = r->file, .k = k, .cols = (size_t)tensor_cols(r->file)};
     struct chunk_part total = {0};
     const size_t rows = (size_t)tensor_rows(r->file);
     if (!dtype_row_bytes(r->file->dtype, j.cols, &j.row_bytes, err) ||
@@ -128,22 +127,22 @@ static const struct plan_tensor *planned(const struct plan *plan, const char *na
 }
 
 /* One row a tensor of the plan, then the file's own that the plan does not have. */
-static size_t pair_up(const struct plan *plan, const struct checkpoint *gguf, struct verify_result *r)
+static size_t pair_up(const struct plan *plan, const struct checkpoint *gguf,
+                      struct verify_result *r)
 {
     size_t n = 0;
     for (size_t i = 0; i < plan->tensors; i++, n++) {
         const struct plan_tensor *t = &plan->tensor[i];
         r[n] = (struct verify_result){.name = t->out.name, .source = t};
         r[n].file = checkpoint_find(gguf, t->out.name);
-        r[n].status = !r[n].file                          ? VERIFY_MISSING
+        r[n].status = !r[n].file                       ? VERIFY_MISSING
                       : same_shape(&t->out, r[n].file) ? VERIFY_EXACT
-                                                          : VERIFY_SHAPE;
+                                                       : VERIFY_SHAPE;
     }
     for (size_t i = 0; i < gguf->tensors; i++)
         if (!planned(plan, gguf->tensor[i].name))
-            r[n++] = (struct verify_result){.name = gguf->tensor[i].name,
-                                            .file = &gguf->tensor[i],
-                                            .status = VERIFY_EXTRA};
+            r[n++] = (struct verify_result){
+                .name = gguf->tensor[i].name, .file = &gguf->tensor[i], .status = VERIFY_EXTRA};
     return n;
 }
 

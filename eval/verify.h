@@ -16,9 +16,9 @@ enum verify_status {
     VERIFY_ROUNDED,   /* a float type of fewer bits: each value is the source's, rounded to it */
     VERIFY_QUANTIZED, /* blocks: see the figures */
     VERIFY_DIFFERENT, /* not the source's values; quantized: unlike them (error over 0.9 of the signal) */
-    VERIFY_SHAPE,     /* another shape than the plan's */
-    VERIFY_MISSING,   /* the plan has it, the file does not */
-    VERIFY_EXTRA,     /* the file has it, the plan does not */
+    VERIFY_SHAPE,   /* another shape than the plan's */
+    VERIFY_MISSING, /* the plan has it, the file does not */
+    VERIFY_EXTRA,   /* the file has it, the plan does not */
 };
 
 struct verify_result {
@@ -27,8 +27,8 @@ struct verify_result {
     const struct tensor *file;        /* NULL: missing */
     const struct plan_tensor *source; /* NULL: extra */
     struct error_sums sums;
-    uint64_t different;               /* values, in float types */
-    uint64_t row, column;             /* of the first */
+    uint64_t different;   /* values, in float types */
+    uint64_t row, column; /* of the first */
 };
 
 /* "exact", "rounded", ... */

@@ -44,8 +44,8 @@ struct checkpoint {
     struct tensor *tensor; /* in the order of the files, then of their data */
     size_t tensors;
     struct checkpoint_name *by_name; /* of the tensors, sorted */
-    struct map *map;               /* one a file */
-    const char **file;             /* their paths */
+    struct map *map;                 /* one a file */
+    const char **file;               /* their paths */
     size_t maps;
     struct meta meta; /* GGUF: its metadata */
     json_t *config;   /* config.json, or NULL */

@@ -26,11 +26,11 @@ struct chunk_scratch {
 /* What a chunk finds; chunks_for merges them (counts are added, the first position kept). */
 struct chunk_part {
     struct error_sums sums;
-    uint64_t nonfinite; /* NaN and infinities */
-    uint64_t grid_rows; /* rows on an exact Q4_0 grid */
-    uint64_t different; /* elements that are not what they should be */
+    uint64_t nonfinite;               /* NaN and infinities */
+    uint64_t grid_rows;               /* rows on an exact Q4_0 grid */
+    uint64_t different;               /* elements that are not what they should be */
     uint64_t first_row, first_column; /* of the first different one, if any */
-    struct err err;     /* a fault ends the work */
+    struct err err;                   /* a fault ends the work */
 };
 
 /* Rows [row, row + rows) of the tensor in work. */

@@ -63,8 +63,8 @@ static void copy_rows(const struct job *j, size_t row, size_t rows, uint8_t *to)
         memcpy(to + r * j->row_bytes, plan_row(j->item->tensor, row + r), j->row_bytes);
 }
 
-static void encode_rows(const struct job *j, size_t row, size_t rows,
-                        const struct chunk_scratch *s, struct chunk_part *part)
+static void encode_rows(const struct job *j, size_t row, size_t rows, const struct chunk_scratch *s,
+                        struct chunk_part *part)
 {
     const struct kernels *k = j->o->kernels;
     const enum dtype_id id = j->item->dtype->id;

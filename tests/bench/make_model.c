@@ -52,10 +52,7 @@ static void list_tensors(unsigned layers, uint64_t d, uint64_t kv, uint64_t ffn,
     add(vocab, d, "lm_head", 0);
 }
 
-static uint64_t elems(const struct shape *t)
-{
-    return (t->rows ? t->rows : 1) * t->cols;
-}
+static uint64_t elems(const struct shape *t) { return (t->rows ? t->rows : 1) * t->cols; }
 
 static char *make_header(size_t *size)
 {
@@ -67,9 +64,10 @@ static char *make_header(size_t *size)
         char rows[32] = "";
         if (t->rows)
             snprintf(rows, sizeof rows, "%" PRIu64 ",", t->rows);
-        n += (size_t)sprintf(text + n, "%s\"%s\":{\"dtype\":\"F16\",\"shape\":[%s%" PRIu64 "],"
-                             "\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", i ? "," : "{", t->name,
-                             rows, t->cols, at, at + 2 * elems(t));
+        n += (size_t)sprintf(text + n,
+                             "%s\"%s\":{\"dtype\":\"F16\",\"shape\":[%s%" PRIu64 "],"
+                             "\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}",
+                             i ? "," : "{", t->name, rows, t->cols, at, at + 2 * elems(t));
         at += 2 * elems(t);
     }
     n += text ? (size_t)sprintf(text + n, "}") : 0;
@@ -121,9 +119,12 @@ static bool write_config(const char *folder, unsigned layers, uint64_t d, unsign
     FILE *f = fopen(path, "w");
     if (!f)
         return false;
-    fprintf(f, "{\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"llama\",\"hidden_act\":\"silu\",\n"
+    fprintf(f,
+            "{\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"llama\",\"hidden_act\":"
+            "\"silu\",\n"
             "\"num_hidden_layers\":%u,\"hidden_size\":%" PRIu64 ",\"num_attention_heads\":%u,"
-            "\"num_key_value_heads\":%u,\n\"intermediate_size\":%" PRIu64 ",\"vocab_size\":%" PRIu64 ","
+            "\"num_key_value_heads\":%u,\n\"intermediate_size\":%" PRIu64 ",\"vocab_size\":%" PRIu64
+            ","
             "\"max_position_embeddings\":4096,\n\"rms_norm_eps\":1e-5,\"rope_theta\":10000.0,"
             "\"tie_word_embeddings\":false,\"torch_dtype\":\"float16\"}\n",
             layers, d, heads, kv_heads, ffn, vocab);
@@ -149,7 +150,8 @@ static bool copy_file(const char *from, const char *to, const char *name)
 int main(int argc, char **argv)
 {
     if (argc != 9) {
-        fputs("usage: make_model FOLDER TOKENIZER_FOLDER LAYERS EMBD HEADS KV_HEADS FFN VOCAB\n", stderr);
+        fputs("usage: make_model FOLDER TOKENIZER_FOLDER LAYERS EMBD HEADS KV_HEADS FFN VOCAB\n",
+              stderr);
         return 2;
     }
     const char *folder = argv[1];

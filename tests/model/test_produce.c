@@ -47,9 +47,9 @@ static void produce(const char *path, enum dtype_id type, int threads, unsigned 
     struct produce_item *item = mem_alloc(plan.tensors, sizeof *item);
     struct produce_result *result = mem_alloc(plan.tensors, sizeof *result);
     for (size_t i = 0; i < plan.tensors; i++)
-        item[i] = (struct produce_item){&plan.tensor[i],
-                                        plan.tensor[i].keep ? plan.tensor[i].out.dtype : dtype_get(type),
-                                        NULL, 0};
+        item[i] = (struct produce_item){
+            &plan.tensor[i], plan.tensor[i].keep ? plan.tensor[i].out.dtype : dtype_get(type), NULL,
+            0};
     meta_copy(&meta, &plan.meta);
     const struct produce_options o = {.source = &c, .kernels = &k, .pool = pool, .force = true};
     if (!produce_gguf(path, &meta, item, plan.tensors, &o, result, &err))
