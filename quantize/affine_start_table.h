@@ -1,9 +1,10 @@
 /* affine_start_table.h - where the searches for a scale and an offset begin.
  *
- * Taken from a grid of stretches and shifts one after the other, each for what it
- * adds to those before it, by the mean error of the best fit over 16,000 blocks:
- * half of trained layers, half of normal and heavy-tailed random numbers; the
- * weighted lists under an importance spread over three orders of magnitude.
+ * Taken from a lattice of stretches and shifts one after the other, each for what it
+ * adds to those before it, by the mean error of the best fit over 16,000 blocks: half
+ * of trained layers, half of normal and heavy-tailed random numbers; the weighted lists
+ * under an importance spread over three orders of magnitude.  The method is that of
+ * tests/oracle/affine_starts.py.
  */
 #ifndef QUANTIZE_AFFINE_START_TABLE_H
 #define QUANTIZE_AFFINE_START_TABLE_H
