@@ -7,6 +7,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What a clone without Git LFS has in place of a large file. */
+static bool refuse_pointer(struct map *m, const char *path, struct err *err)
+{
+    static const char lfs[] = "version https://git-lfs.github.com/";
+    if (m->size < sizeof lfs || memcmp(m->data, lfs, sizeof lfs - 1) != 0)
+        return true;
+    map_close(m);
+    return err_set(err, ERR_FORMAT,
+                   "%s: only a Git LFS pointer to the file; fetch it with 'git lfs pull'", path);
+}
+
 bool map_open(struct map *m, const char *path, struct err *err)
 {
     *m = (struct map){0};
@@ -29,7 +40,7 @@ bool map_open(struct map *m, const char *path, struct err *err)
             *m = (struct map){.data = p, .size = (size_t)st.st_size};
     }
     close(fd);
-    return ok;
+    return ok && refuse_pointer(m, path, err);
 }
 
 void map_close(struct map *m)
