@@ -46,9 +46,10 @@ bool json_save(const json_t *root, const char *path, bool force, struct err *err
 {
     struct sink s = {0};
     char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    bool ok = text || err_set(err, ERR_MEMORY, "%s: no memory for the text", path);
-    ok = ok && sink_open(&s, path, force, 0, err) && sink_write(&s, text, strlen(text), err) &&
-         sink_write(&s, "\n", 1, err) && sink_commit(&s, err);
+    if (!text)
+        return err_set(err, ERR_MEMORY, "%s: no memory for the text", path);
+    const bool ok = sink_open(&s, path, force, 0, err) && sink_write(&s, text, strlen(text), err) &&
+                    sink_write(&s, "\n", 1, err) && sink_commit(&s, err);
     sink_close(&s);
     free(text);
     return ok;

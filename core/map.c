@@ -45,19 +45,22 @@ bool map_open(struct map *m, const char *path, struct err *err)
 
 void map_close(struct map *m)
 {
-    if (m->data)
-        munmap((void *)(uintptr_t)m->data, m->size);
+    void *base = NULL; /* the mapping without its const */
+    memcpy(&base, &m->data, sizeof base);
+    if (base)
+        munmap(base, m->size);
     *m = (struct map){0};
 }
 
 void map_release(const struct map *m, const void *data, size_t size)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t base = (uintptr_t)m->data;
-    if (!m->data || (uintptr_t)data < base || (uintptr_t)data - base > m->size)
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t offset = (size_t)((const uint8_t *)data - m->data);
+    if (!m->data || offset > m->size || size > m->size - offset)
         return;
-    const uintptr_t from = ((uintptr_t)data + page - 1) / page * page;
-    const uintptr_t to = ((uintptr_t)data + size) / page * page;
+    const size_t from = (offset + page - 1) / page * page, to = (offset + size) / page * page;
+    unsigned char *base = NULL;
+    memcpy(&base, &m->data, sizeof base);
     if (to > from)
-        posix_madvise((void *)from, to - from, POSIX_MADV_DONTNEED);
+        posix_madvise(base + from, to - from, POSIX_MADV_DONTNEED);
 }

@@ -43,9 +43,8 @@ static bool lock_temporary(struct sink *s, struct err *err)
     /* It may have been renamed, finished, between the open and the lock. */
     if (!locked || fstat(s->fd, &held) != 0 || stat(s->temporary, &named) != 0 ||
         held.st_ino != named.st_ino || held.st_dev != named.st_dev) {
-        close(s->fd);
-        free(s->temporary);
-        s->temporary = NULL; /* it is another's: leave it */
+        close(s->fd); /* the file is another's: leave it */
+        s->open = false;
         return err_set(err, ERR_IO, "%s: another run is writing it", s->path);
     }
     if (ftruncate(s->fd, 0) != 0)
@@ -63,32 +62,31 @@ bool sink_allowed(const char *path, bool force, struct err *err)
     return force || err_set(err, ERR_USAGE, "%s: exists already; --force overwrites it", path);
 }
 
+/* Opens and locks the temporary file. */
+static bool open_temporary(struct sink *s, struct err *err)
+{
+    s->fd = open(s->temporary, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (s->fd < 0)
+        return err_set(err, ERR_IO, "%s: cannot create: %s", s->temporary, strerror(errno));
+    s->open = true;
+    return lock_temporary(s, err);
+}
+
 bool sink_open(struct sink *s, const char *path, bool force, uint64_t expected, struct err *err)
 {
-    *s = (struct sink){.path = strdup(path)};
     const size_t room = strlen(path) + sizeof ".tmp";
-    char *temporary = malloc(room);
-    if (!s->path || !temporary) {
+    *s = (struct sink){.path = strdup(path), .temporary = malloc(room)};
+    bool ok = s->path && s->temporary;
+    if (ok) {
+        snprintf(s->temporary, room, "%s.tmp", path);
+        ok = sink_allowed(path, force, err) && check_room(path, expected, err) &&
+             open_temporary(s, err);
+    } else {
         err_set(err, ERR_MEMORY, "%s: no memory for its name", path);
-        goto fail;
     }
-    snprintf(temporary, room, "%s.tmp", path);
-    if (!sink_allowed(path, force, err) || !check_room(path, expected, err))
-        goto fail;
-    s->fd = open(temporary, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (s->fd < 0) {
-        err_set(err, ERR_IO, "%s: cannot create: %s", temporary, strerror(errno));
-        goto fail;
-    }
-    s->temporary = temporary;
-    if (lock_temporary(s, err))
-        return true;
-    temporary = NULL; /* the sink's, or freed with it */
-fail:
-    if (!s->temporary)
-        free(temporary);
-    sink_close(s);
-    return false;
+    if (!ok)
+        sink_close(s);
+    return ok;
 }
 
 bool sink_write_at(const struct sink *s, uint64_t offset, const void *data, size_t size,
@@ -148,18 +146,16 @@ bool sink_commit(struct sink *s, struct err *err)
         return err_set(err, ERR_IO, "%s: cannot rename to %s: %s", s->temporary, s->path,
                        strerror(errno));
     sync_folder(s->path);
-    free(s->temporary);
-    s->temporary = NULL;
-    const bool closed = close(s->fd) == 0;
-    if (!closed)
-        err_set(err, ERR_IO, "%s: cannot close: %s", s->path, strerror(errno));
+    s->open = false;
+    const bool closed =
+        close(s->fd) == 0 || err_set(err, ERR_IO, "%s: cannot close: %s", s->path, strerror(errno));
     sink_close(s);
     return closed;
 }
 
 void sink_close(struct sink *s)
 {
-    if (s->temporary) {
+    if (s->temporary && s->open) {
         unlink(s->temporary); /* before the lock goes with the descriptor */
         close(s->fd);
     }

@@ -15,8 +15,9 @@
 
 struct sink {
     char *path, *temporary; /* owned */
-    int fd;                 /* valid while temporary is set */
-    uint64_t end;           /* where sink_write appends */
+    bool open;              /* fd is, and the temporary file is ours */
+    int fd;
+    uint64_t end; /* where sink_write appends */
 };
 
 /* False (ERR_USAGE) where `path` exists and `force` is not set, or is no regular file. */

@@ -4,7 +4,17 @@
 
 static volatile sig_atomic_t asked;
 
-void stop_request(void) { asked = 1; }
+static void on_signal(int number)
+{
+    asked = 1;
+    signal(number, SIG_DFL);
+}
+
+void stop_on_signals(void)
+{
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+}
 
 bool stop_check(struct err *err)
 {

@@ -71,7 +71,9 @@ bool tensor_stats(const struct tensor *t, const struct kernels *k, struct tensor
     if (!dtype_row_bytes(t->dtype, cols, &row_bytes, err))
         return false;
     float *x = mem_alloc(cols, sizeof *x);
-    bool ok = x || err_set(err, ERR_MEMORY, "no memory for a row of %zu", cols);
+    if (!x)
+        return err_set(err, ERR_MEMORY, "no memory for a row of %zu", cols);
+    bool ok = true;
     for (int pass = 0; ok && pass < 2; pass++) {
         for (size_t r = 0; ok && r < rows; r++) {
             ok = r % STOP_ROWS != 0 || stop_check(err);

@@ -43,13 +43,14 @@ static double bits(const struct level *l)
 static bool measure(struct level *l, const struct plan *plan, struct session *s, struct err *err)
 {
     if (!verify_open(&l->file, l->path, err) ||
-        !verify_gguf(plan, &l->file, &s->kernels, s->pool, &s->progress.base, &l->result, &l->results,
-                     err))
+        !verify_gguf(plan, &l->file, &s->kernels, s->pool, &s->progress.base, &l->result,
+                     &l->results, err))
         return false;
     term_progress_clear(&s->progress);
     l->total = verify_total(l->result, l->results);
     if (l->total.bad)
-        return err_set(err, ERR_FORMAT, "%s: tensor '%s' is not the source's (%s); `quern verify` tells more",
+        return err_set(err, ERR_FORMAT,
+                       "%s: tensor '%s' is not the source's (%s); `quern verify` tells more",
                        l->path, l->total.bad->name, verify_status_name(l->total.bad->status));
     return true;
 }
@@ -104,16 +105,17 @@ static bool compare(char **argv, size_t levels, struct session *s, struct err *e
     struct checkpoint source = {0};
     struct plan plan = {0};
     struct level *level = mem_alloc(levels, sizeof *level);
-    bool ok = level || err_set(err, ERR_MEMORY, "no memory for %zu files", levels);
-    ok = ok && checkpoint_open(&source, argv[0], err) &&
-         plan_open(&plan, &source, &(struct plan_options){0}, err);
+    if (!level)
+        return err_set(err, ERR_MEMORY, "no memory for %zu files", levels);
+    bool ok = checkpoint_open(&source, argv[0], err) &&
+              plan_open(&plan, &source, &(struct plan_options){0}, err);
     for (size_t i = 0; ok && i < levels; i++) {
         level[i].path = argv[1 + i];
         ok = measure(&level[i], &plan, s, err);
     }
     if (ok)
         ok = s->common.json ? print_json(level, levels, err) : print_table(level, levels, err);
-    for (size_t i = 0; level && i < levels; i++) {
+    for (size_t i = 0; i < levels; i++) {
         free(level[i].result);
         checkpoint_close(&level[i].file);
     }
@@ -139,8 +141,10 @@ const struct command cmd_compare = {
     .name = "compare",
     .usage = "SOURCE FILE.gguf... [OPTION]...",
     .summary = "several GGUF files side by side against one source",
-    .text = "Measures what every file lost of SOURCE: bytes, bits a weight, root mean square error and\n"
-            "signal to noise over all weights, and the tensor that lost most. Whatever tool made them.\n\n"
+    .text = "Measures what every file lost of SOURCE: bytes, bits a weight, root mean square error "
+            "and\n"
+            "signal to noise over all weights, and the tensor that lost most. Whatever tool made "
+            "them.\n\n"
             "  quern compare path/to/model-folder model-Q4_K_M.gguf other-tool-Q4_K_M.gguf\n",
     .run = run_compare,
 };

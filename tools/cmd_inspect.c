@@ -57,7 +57,7 @@ static const char *value_text(const struct meta_value *v, char text[VALUE_TEXT])
     return text;
 }
 
-static json_t *value_json(const struct meta_value *v)
+static json_t *scalar_json(const struct meta_value *v)
 {
     switch (v->type) {
     case META_F32:
@@ -74,17 +74,21 @@ static json_t *value_json(const struct meta_value *v)
     case META_I32:
     case META_I64:
         return json_integer((json_int_t)v->as.i);
-    case META_ARRAY: {
-        json_t *list = json_array();
-        for (size_t i = 0; i < v->count; i++) {
-            const struct meta_value one = meta_element(v, i);
-            json_array_append_new(list, value_json(&one));
-        }
-        return list;
-    }
     default:
         return json_integer((json_int_t)v->as.u);
     }
+}
+
+static json_t *value_json(const struct meta_value *v)
+{
+    if (v->type != META_ARRAY)
+        return scalar_json(v);
+    json_t *list = json_array();
+    for (size_t i = 0; i < v->count; i++) {
+        const struct meta_value one = meta_element(v, i);
+        json_array_append_new(list, scalar_json(&one));
+    }
+    return list;
 }
 
 static bool print_json(const struct checkpoint *c, struct err *err)
@@ -121,20 +125,23 @@ static void print_summary(const struct checkpoint *c)
         per_type[c->tensor[i].dtype->id] += tensor_elems(&c->tensor[i]);
     }
     printf("%s: %s, %zu file%s\n", c->path, c->container->name, c->maps, c->maps == 1 ? "" : "s");
-    printf("%zu tensors, %s weights, %s, %.3f bits a weight\n", c->tensors, term_count(params, weights),
-           term_size(bytes, size), params ? 8.0 * (double)bytes / (double)params : 0.0);
+    printf("%zu tensors, %s weights, %s, %.3f bits a weight\n", c->tensors,
+           term_count(params, weights), term_size(bytes, size),
+           params ? 8.0 * (double)bytes / (double)params : 0.0);
     for (int d = 0; d < DTYPE_COUNT; d++)
         if (per_type[d])
             printf("  %-8s %5.1f%% of the weights\n", dtype_get((enum dtype_id)d)->name,
                    100.0 * (double)per_type[d] / (double)params);
 }
 
-static const struct table_column key_column[] = {
-    {.title = "key", .shrinks = true}, {.title = "type", .dropped = 1}, {.title = "value", .shrinks = true}};
-static const struct table_column tensor_column[] = {{.title = "tensor", .shrinks = true},
-                                                    {.title = "type"},
-                                                    {.title = "shape", .right = true},
-                                                    {.title = "bytes", .right = true, .dropped = 1}};
+static const struct table_column key_column[] = {{.title = "key", .shrinks = true},
+                                                 {.title = "type", .dropped = 1},
+                                                 {.title = "value", .shrinks = true}};
+static const struct table_column tensor_column[] = {
+    {.title = "tensor", .shrinks = true},
+    {.title = "type"},
+    {.title = "shape", .right = true},
+    {.title = "bytes", .right = true, .dropped = 1}};
 
 static bool print_tables(const struct checkpoint *c, struct err *err)
 {
@@ -207,7 +214,8 @@ static bool inspect_tensor(const struct checkpoint *c, const char *name, const s
     char shape[TENSOR_SHAPE_TEXT];
     const struct tensor *t = checkpoint_find(c, name);
     if (!t)
-        return err_set(err, ERR_USAGE, "%s: has no tensor '%s'; `quern inspect` lists them", c->path, name);
+        return err_set(err, ERR_USAGE, "%s: has no tensor '%s'; `quern inspect` lists them",
+                       c->path, name);
     if (!tensor_stats(t, &s->kernels, &stats, err))
         return err_wrap(err, "%s: tensor '%s'", c->path, name);
     if (s->common.json) {
@@ -216,9 +224,12 @@ static bool inspect_tensor(const struct checkpoint *c, const char *name, const s
         json_decref(root);
         return ok;
     }
-    printf("%s: %s, %s, %zu bytes\n", t->name, t->dtype->name, tensor_shape_text(t, shape), t->bytes);
-    printf("mean %.6g, standard deviation %.6g, from %.6g to %.6g\n", stats.mean, stats.deviation, stats.min, stats.max);
-    printf("%" PRIu64 " values: %" PRIu64 " zero, %" PRIu64 " NaN, %" PRIu64 " infinite\n\n", stats.count, stats.zeros, stats.nans, stats.infinities);
+    printf("%s: %s, %s, %zu bytes\n", t->name, t->dtype->name, tensor_shape_text(t, shape),
+           t->bytes);
+    printf("mean %.6g, standard deviation %.6g, from %.6g to %.6g\n", stats.mean, stats.deviation,
+           stats.min, stats.max);
+    printf("%" PRIu64 " values: %" PRIu64 " zero, %" PRIu64 " NaN, %" PRIu64 " infinite\n\n",
+           stats.count, stats.zeros, stats.nans, stats.infinities);
     print_histogram(&stats);
     return true;
 }
@@ -241,7 +252,8 @@ static bool run_inspect(const struct command *me, int argc, char **argv, struct 
     const char *tensor = NULL;
     bool done;
     const struct opt table[] = {
-        {"tensor", 0, OPT_TEXT, &tensor, "NAME", "one tensor: its statistics and a histogram of its values"},
+        {"tensor", 0, OPT_TEXT, &tensor, "NAME",
+         "one tensor: its statistics and a histogram of its values"},
         OPT_COMMON(&s.common),
         OPT_END,
     };
@@ -256,7 +268,8 @@ const struct command cmd_inspect = {
     .name = "inspect",
     .usage = "FILE [--tensor NAME] [OPTION]...",
     .summary = "what is in a model file or folder: keys, tensors, one tensor's values",
-    .text = "Reads any container that quern reads: a folder, safetensors, GGUF. With --json everything is\n"
+    .text = "Reads any container that quern reads: a folder, safetensors, GGUF. With --json "
+            "everything is\n"
             "printed whole; the tables shorten long values.\n\n"
             "  quern inspect model.gguf\n"
             "  quern inspect path/to/model-folder --tensor model.embed_tokens.weight\n",

@@ -27,13 +27,6 @@ static void print_usage(FILE *to)
           to);
 }
 
-/* The first Ctrl-C asks the work to stop and clean up; the second one ends the program. */
-static void on_signal(int number)
-{
-    stop_request();
-    signal(number, SIG_DFL);
-}
-
 static int exit_code(enum err_code code)
 {
     return code == ERR_USAGE ? 2 : code == ERR_STOPPED ? 130 : 1;
@@ -62,8 +55,7 @@ static int unknown(const char *name)
 /* Exit codes: 0 done, 1 failed, 2 asked wrongly, 130 stopped by Ctrl-C. */
 int main(int argc, char **argv)
 {
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
+    stop_on_signals();
     signal(SIGXFSZ, SIG_IGN); /* a file limit is then an error of write, with its sentence */
     if (argc < 2) {
         print_usage(stderr);
@@ -74,7 +66,8 @@ int main(int argc, char **argv)
         puts(version);
         return 0;
     }
-    const bool help = strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
+    const bool help =
+        strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
     if (help && argc == 2) {
         print_usage(stdout);
         return 0;
