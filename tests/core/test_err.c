@@ -43,6 +43,15 @@ static void a_name_is_said_once(void **state)
     assert_string_equal(err.text, "mod: model/config.json: cannot open");
 }
 
+static void a_stop_has_no_context(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    err_set(&err, ERR_STOPPED, "stopped");
+    assert_false(err_wrap(&err, "tensor 'a'"));
+    assert_string_equal(err.text, "stopped");
+}
+
 static void nobody_needs_to_listen(void **state)
 {
     (void)state;
@@ -56,6 +65,7 @@ int main(void)
         cmocka_unit_test(context_goes_in_front),
         cmocka_unit_test(long_error_is_cut),
         cmocka_unit_test(a_name_is_said_once),
+        cmocka_unit_test(a_stop_has_no_context),
         cmocka_unit_test(nobody_needs_to_listen),
     };
     return cmocka_run_group_tests_name("err", tests, NULL, NULL);
