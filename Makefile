@@ -7,7 +7,7 @@ WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion 
             -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wcast-qual -Wundef -Werror
 CFLAGS   += -std=c11 $(OPT) $(WARN) -ffp-contract=off -pthread
 CPPFLAGS += -I. -D_POSIX_C_SOURCE=200809L $(if $(AVX2),-DQUERN_AVX2)
-LDLIBS   += -ljansson -lpcre2-8 -lutf8proc -lm
+LDLIBS   += -ljansson -lpcre2-8 -lutf8proc -lopenblas -lm
 
 FOLDERS = core quantize formats model calib eval
 # AVX2 kernels are built where the compiler can; the program asks the machine at start.
@@ -103,8 +103,13 @@ lint:
 	@tests/lint/lint.sh
 
 ## bench: speed, memory and error beside stock llama.cpp's quantizer
-bench: all $(HELPER) $(B)/venv/ready
-	$(PYTHON) tests/bench/quantize_bench.py $(B)
+bench: all $(HELPER) $(B)/venv-bench/ready
+	$(B)/venv-bench/bin/python tests/bench/quantize_bench.py $(B)
+
+$(B)/venv-bench/ready: tests/bench/requirements.txt
+	python3 -m venv $(B)/venv-bench
+	$(B)/venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 ## install: program, library, headers and man pages under $(DESTDIR)$(PREFIX)
 install: all

@@ -9,6 +9,7 @@ build cc            gcc                gcc              gcc       gcc
 build make          make               make             make      make
 build jansson.h     libjansson-dev     jansson-devel    jansson   jansson
 build pcre2.h       libpcre2-dev       pcre2-devel      pcre2     pcre2
+build cblas.h       libopenblas-dev    openblas-devel   openblas  openblas
 build utf8proc.h    libutf8proc-dev    utf8proc-devel   libutf8proc utf8proc
 tests cmocka.h      libcmocka-dev      libcmocka-devel  cmocka    cmocka
 tests prove         perl               perl-Test-Harness perl     perl

@@ -19,17 +19,10 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "oracle"))
-
-FTYPE = {"Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K_M": 12, "Q4_K_M": 15,
-         "Q5_K_M": 17, "Q6_K": 18, "IQ4_NL": 25, "IQ4_XS": 30}
-STOCK = "import sys, stock; stock.quantize(sys.argv[1], sys.argv[2], int(sys.argv[3]), threads=int(sys.argv[4]))"
-
-
-def timed(command, env=None):
+def timed(command):
     """Seconds and peak RssAnon in MiB of a command."""
     start, peak = time.monotonic(), 0
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     while process.poll() is None:
         try:
             with open(f"/proc/{process.pid}/status") as status:
@@ -60,7 +53,7 @@ def copy_time(source, target, runs):
 
 
 def bench_types(args, quern, source, folder):
-    env = dict(os.environ, PYTHONPATH=str(pathlib.Path(__file__).parent.parent / "oracle"))
+    script = pathlib.Path(__file__).parent / "stock_quantize.py"
     copy = copy_time(source, folder / "copy", args.runs)
     print(f"plain copy of the source ({source.stat().st_size / 2**20:.0f} MiB): {copy:.2f} s\n")
     print("| type | quern s | stock s | stock/quern | quern/copy | quern mse | stock mse | mse ratio | quern MiB anon |")
@@ -72,7 +65,7 @@ def bench_types(args, quern, source, folder):
             t, m = timed([quern, "quantize", source, "-o", ours, "--type", name, "--force", "--quiet", "-t", str(args.threads)])
             seconds.append(t)
             peak = max(peak, m)
-        stock, _ = timed([sys.executable, "-c", STOCK, source, theirs, str(FTYPE[name]), str(args.threads)], env)
+        stock, _ = timed([sys.executable, script, source, theirs, name, str(args.threads)])
         own, a, b = statistics.median(seconds), mse(quern, ours, source), mse(quern, theirs, source)
         print(f"| {name} | {own:.2f} | {stock:.2f} | {stock / own:.1f} | {own / copy:.2f} | {a:.4e} | {b:.4e} | {a / b:.4f} | {peak:.0f} |", flush=True)
         ours.unlink()
