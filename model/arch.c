@@ -77,6 +77,7 @@ static const struct arch table[] = {
                       "LLaMAForCausalLM"),
         .model_type = LIST("llama", "mistral"),
         .activation = "silu",
+        .rope = ARCH_ROPE_PAIRS,
         .part = {gated_decoder, permuted_qkv, permuted_biases},
     },
     {
@@ -84,6 +85,7 @@ static const struct arch table[] = {
         .class = LIST("Qwen2ForCausalLM", "Qwen2Model"),
         .model_type = LIST("qwen2"),
         .activation = "silu",
+        .rope = ARCH_ROPE_HALVES,
         .part = {gated_decoder, plain_qkv, plain_qkv_biases},
     },
     {
@@ -91,6 +93,7 @@ static const struct arch table[] = {
         .class = LIST("Qwen3ForCausalLM", "Qwen3Model"),
         .model_type = LIST("qwen3"),
         .activation = "silu",
+        .rope = ARCH_ROPE_HALVES,
         .part = {gated_decoder, plain_qkv, head_norms},
     },
 };

@@ -40,6 +40,12 @@ enum arch_edit {
     ARCH_PERMUTE_K, /* the same, of `kv_heads` heads */
 };
 
+/* Which two columns of a head the rotary embedding turns together. */
+enum arch_rope {
+    ARCH_ROPE_PAIRS,  /* neighbours: 0 and 1, 2 and 3 ... */
+    ARCH_ROPE_HALVES, /* one of each half of the turning columns: 0 and n / 2 ... */
+};
+
 enum { ARCH_DIMS_MAX = 4, ARCH_PARTS_MAX = 8 };
 
 struct arch_tensor {
@@ -55,6 +61,7 @@ struct arch {
     const char *const *class;      /* of config.json's "architectures"; NULL behind the last */
     const char *const *model_type; /* of config.json, for where no class is named */
     const char *activation;        /* "hidden_act": the GGUF architecture knows no other */
+    enum arch_rope rope;           /* in a GGUF */
     const struct arch_tensor *part[ARCH_PARTS_MAX]; /* its tensors; each ends with source NULL */
 };
 

@@ -187,19 +187,27 @@ static const char *key_of(char key[KEY_MAX], const char *arch, const char *name)
     return key;
 }
 
+/* A factor without a type is a linear one, for the engine.  Of yarn's magnitude the file has what
+ * is beyond the engine's own 1 + 0.1 ln factor. */
 static void read_meta_rope(struct hf_rope *r, const char *arch, const struct meta *meta)
 {
     char key[KEY_MAX];
+    double magnitude = 0.0;
     *r = (struct hf_rope){.theta = 10000.0, .partial_rotary_factor = 1.0, .factor = 1.0};
     meta_get_f64(meta, key_of(key, arch, "rope.freq_base"), &r->theta);
     meta_get_f64(meta, key_of(key, arch, "rope.scaling.factor"), &r->factor);
     meta_get_u64(meta, key_of(key, arch, "rope.scaling.original_context_length"),
                  &r->original_context);
+    meta_get_f64(meta, key_of(key, arch, "rope.scaling.yarn_beta_fast"), &r->beta_fast);
+    meta_get_f64(meta, key_of(key, arch, "rope.scaling.yarn_beta_slow"), &r->beta_slow);
     const char *type = meta_get_text(meta, key_of(key, arch, "rope.scaling.type"));
-    if (type && strcmp(type, "linear") == 0)
+    if (type ? strcmp(type, "linear") == 0 : r->factor != 1.0 && r->factor != 0.0)
         r->type = HF_ROPE_LINEAR;
     if (type && strcmp(type, "yarn") == 0)
         r->type = HF_ROPE_YARN;
+    if (r->type == HF_ROPE_YARN && r->factor >= 1.0 &&
+        meta_get_f64(meta, key_of(key, arch, "rope.scaling.attn_factor"), &magnitude))
+        r->attention_factor = magnitude * (1.0 + 0.1 * log(r->factor));
 }
 
 bool hparams_read_meta(struct hparams *h, const char *arch, bool known, const struct meta *meta,

@@ -1,0 +1,261 @@
+#include "model/forward.h"
+
+#include "core/mem.h"
+#include "model/ops.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct widths {
+    size_t embd, ffn, q, k, v, mixed;
+};
+
+static struct widths widths_of(const struct hparams *h)
+{
+    return (struct widths){
+        .embd = (size_t)h->embd,
+        .ffn = (size_t)h->ffn,
+        .q = (size_t)(h->heads * h->head_dim),
+        .k = (size_t)(h->kv_heads * h->head_dim),
+        .v = (size_t)(h->kv_heads * h->value_dim),
+        .mixed = (size_t)(h->heads * h->value_dim),
+    };
+}
+
+static bool allocate(struct forward *f, struct err *err)
+{
+    const struct widths w = widths_of(&f->weights->hparams);
+    const size_t width[] = {
+        w.embd, w.embd, w.q, w.k, w.v, w.mixed, w.ffn, w.ffn, f->weights->rope.dims};
+    float **const part[] = {&f->x,     &f->normed, &f->q,  &f->k,    &f->v,
+                            &f->mixed, &f->gate,   &f->up, &f->angle};
+    const size_t parts = sizeof part / sizeof part[0];
+    size_t total = 0;
+    for (size_t i = 0; i < parts; i++)
+        total += width[i];
+    f->memory = mem_alloc(total, FORWARD_PIECE * sizeof *f->memory);
+    f->token = mem_alloc(FORWARD_PIECE, sizeof *f->token);
+    f->span = mem_alloc(FORWARD_PIECE, sizeof *f->span);
+    if (!f->memory || !f->token || !f->span)
+        return err_set(err, ERR_MEMORY, "%d tokens of %zu floats", FORWARD_PIECE, total);
+    float *at = f->memory;
+    for (size_t i = 0; i < parts; i++) {
+        *part[i] = at;
+        at += width[i] * FORWARD_PIECE;
+    }
+    return true;
+}
+
+bool forward_open(struct forward *f, const struct weights *w, const struct kernels *k,
+                  struct pool *pool, struct err *err)
+{
+    const struct widths width = widths_of(&w->hparams);
+    size_t cols = width.embd > width.ffn ? width.embd : width.ffn;
+    cols = cols > width.mixed ? cols : width.mixed;
+    *f = (struct forward){.weights = w, .kernels = k, .pool = pool};
+    if (linear_open(&f->linear, k, pool, cols, err) &&
+        attention_open(&f->attention, &w->hparams, pool, err) && allocate(f, err))
+        return true;
+    forward_close(f);
+    return false;
+}
+
+void forward_close(struct forward *f)
+{
+    linear_close(&f->linear);
+    attention_close(&f->attention);
+    free(f->memory);
+    free(f->token);
+    free(f->span);
+    *f = (struct forward){0};
+}
+
+/* What the steps on single tokens need. */
+struct piece {
+    struct forward *f;
+    struct kv_cache *cache;
+    size_t tokens, spans;
+    size_t layer;
+    const struct weights_layer *weights; /* of the layer */
+};
+
+static void embed_token(size_t i, int thread, void *arg)
+{
+    const struct piece *p = arg;
+    const struct forward *f = p->f;
+    const struct tensor *t = f->weights->embedding;
+    const size_t embd = (size_t)tensor_cols(t), row = t->bytes / (size_t)tensor_rows(t);
+    (void)thread;
+    f->kernels->decode[t->dtype->id](f->x + i * embd, t->data + row * (size_t)f->token[i].id, embd);
+    rope_angles(&f->weights->rope, f->token[i].position, f->angle + i * f->weights->rope.dims);
+}
+
+/* One row of what a part of the layer added goes into the stream. */
+static void add_to_stream(const struct forward *f, size_t i)
+{
+    const size_t embd = (size_t)f->weights->hparams.embd;
+    ops_add(f->x + i * embd, f->normed + i * embd, embd);
+}
+
+static void norm_stream(const struct forward *f, size_t i, const float *gain, float *to)
+{
+    const struct hparams *h = &f->weights->hparams;
+    ops_rms_norm(to, f->x + i * h->embd, gain, (size_t)h->embd, h->norm_eps);
+}
+
+static void enter_attention(size_t i, int thread, void *arg)
+{
+    const struct piece *p = arg;
+    (void)thread;
+    norm_stream(p->f, i, p->weights->attn_norm, p->f->normed + i * p->f->weights->hparams.embd);
+}
+
+static void enter_ffn(size_t i, int thread, void *arg)
+{
+    const struct piece *p = arg;
+    (void)thread;
+    add_to_stream(p->f, i);
+    norm_stream(p->f, i, p->weights->ffn_norm, p->f->normed + i * p->f->weights->hparams.embd);
+}
+
+static void leave_layer(size_t i, int thread, void *arg)
+{
+    const struct piece *p = arg;
+    (void)thread;
+    add_to_stream(p->f, i);
+}
+
+static void leave_model(size_t i, int thread, void *arg)
+{
+    const struct piece *p = arg;
+    (void)thread;
+    if (p->f->token[i].state)
+        norm_stream(p->f, i, p->f->weights->output_norm, p->f->token[i].state);
+}
+
+/* Norms (where the model has them) and turns the heads of one token. */
+static void place_heads(const struct forward *f, float *head, size_t heads, const float *gain,
+                        const float *angle)
+{
+    const struct hparams *h = &f->weights->hparams;
+    for (size_t j = 0; j < heads; j++, head += h->head_dim) {
+        if (gain)
+            ops_rms_norm(head, head, gain, (size_t)h->head_dim, h->norm_eps);
+        rope_turn(&f->weights->rope, angle, head);
+    }
+}
+
+static void place_token(size_t i, int thread, void *arg)
+{
+    const struct piece *p = arg;
+    const struct forward *f = p->f;
+    const struct hparams *h = &f->weights->hparams;
+    const struct widths w = widths_of(h);
+    const float *angle = f->angle + i * f->weights->rope.dims;
+    (void)thread;
+    place_heads(f, f->q + i * w.q, (size_t)h->heads, p->weights->q_norm, angle);
+    place_heads(f, f->k + i * w.k, (size_t)h->kv_heads, p->weights->k_norm, angle);
+    kv_cache_put(p->cache, p->layer, f->token[i].sequence, f->token[i].position, f->k + i * w.k,
+                 f->v + i * w.v);
+}
+
+static void gate_token(size_t i, int thread, void *arg)
+{
+    const struct forward *f = ((const struct piece *)arg)->f;
+    const size_t ffn = (size_t)f->weights->hparams.ffn;
+    (void)thread;
+    ops_silu_gate(f->gate + i * ffn, f->up + i * ffn, ffn);
+}
+
+static void run_layer(struct piece *p)
+{
+    struct forward *f = p->f;
+    const struct weights_layer *w = p->weights;
+    const struct linear_job qkv[] = {{&w->q, f->q}, {&w->k, f->k}, {&w->v, f->v}};
+    const struct linear_job gate_up[] = {{&w->gate, f->gate}, {&w->up, f->up}};
+
+    pool_for(f->pool, p->tokens, enter_attention, p);
+    linear_run(&f->linear, f->normed, p->tokens, qkv, 3);
+    pool_for(f->pool, p->tokens, place_token, p);
+    attention_run(&f->attention, p->cache, p->layer, f->span, p->spans, f->q, f->mixed);
+    linear_run(&f->linear, f->mixed, p->tokens, &(struct linear_job){&w->o, f->normed}, 1);
+
+    pool_for(f->pool, p->tokens, enter_ffn, p);
+    linear_run(&f->linear, f->normed, p->tokens, gate_up, 2);
+    pool_for(f->pool, p->tokens, gate_token, p);
+    linear_run(&f->linear, f->gate, p->tokens, &(struct linear_job){&w->down, f->normed}, 1);
+    pool_for(f->pool, p->tokens, leave_layer, p);
+}
+
+static void look(const struct piece *p, size_t layer)
+{
+    const struct forward_tap *tap = &p->f->tap;
+    if (tap->look)
+        tap->look(tap->arg, layer, p->f->x, p->tokens);
+}
+
+static void run_piece(struct forward *f, struct kv_cache *cache, size_t tokens, size_t spans)
+{
+    const size_t layers = (size_t)f->weights->hparams.layers;
+    struct piece p = {.f = f, .cache = cache, .tokens = tokens, .spans = spans};
+    pool_for(f->pool, tokens, embed_token, &p);
+    for (p.layer = 0; p.layer < layers; p.layer++) {
+        p.weights = &f->weights->layer[p.layer];
+        look(&p, p.layer);
+        run_layer(&p);
+    }
+    look(&p, layers);
+    pool_for(f->pool, tokens, leave_model, &p);
+}
+
+static bool check(const struct forward *f, const struct kv_cache *cache,
+                  const struct forward_sequence *s, struct err *err)
+{
+    const uint64_t vocab = f->weights->hparams.vocab;
+    const size_t length = cache->length[s->sequence];
+    if (s->tokens > cache->context - length)
+        return err_set(err, ERR_USAGE, "%zu tokens behind %zu do not fit in a context of %zu",
+                       s->tokens, length, cache->context);
+    for (size_t i = 0; i < s->tokens; i++)
+        if (s->token[i] < 0 || (uint64_t)s->token[i] >= vocab)
+            return err_set(err, ERR_USAGE,
+                           "token %zu is %" PRId32 ", the model's vocabulary has %" PRIu64, i,
+                           s->token[i], vocab);
+    return true;
+}
+
+bool forward_run(struct forward *f, struct kv_cache *cache, const struct forward_sequence *s,
+                 size_t sequences, float *states, struct err *err)
+{
+    const size_t embd = (size_t)f->weights->hparams.embd;
+    size_t used = 0, spans = 0;
+    for (size_t i = 0; i < sequences; i++)
+        if (!check(f, cache, &s[i], err))
+            return false;
+    for (size_t i = 0; i < sequences; i++)
+        for (size_t done = 0; done < s[i].tokens;) {
+            const size_t left = s[i].tokens - done, room = FORWARD_PIECE - used;
+            const size_t count = left < room ? left : room;
+            size_t *length = &cache->length[s[i].sequence];
+            f->span[spans++] = (struct attention_span){s[i].sequence, *length, used, count};
+            for (size_t end = done + count; done < end; done++, used++, ++*length) {
+                const bool wanted = done >= s[i].tokens - s[i].states;
+                f->token[used] = (struct forward_token){s[i].token[done], s[i].sequence, *length,
+                                                        wanted ? states : NULL};
+                if (wanted)
+                    states += embd;
+            }
+            if (used == FORWARD_PIECE) {
+                run_piece(f, cache, used, spans);
+                used = spans = 0;
+            }
+        }
+    if (used > 0)
+        run_piece(f, cache, used, spans);
+    return true;
+}
+
+void forward_logits(struct forward *f, const float *states, size_t rows, float *logits)
+{
+    linear_run(&f->linear, states, rows, &(struct linear_job){&f->weights->output, logits}, 1);
+}

@@ -1,0 +1,47 @@
+/* weights.h - the tensors of a GGUF that its architecture's forward pass needs.
+ *
+ * Each is found by name and its shape checked through the row of model/arch.c.  Matrices stay
+ * in the file; vectors (gains, biases) are decoded.  A tensor that the row does not
+ * have is refused: leaving it out would give wrong answers.
+ *
+ * To add a kind of tensor: a member here and its row in weights.c.
+ */
+#ifndef MODEL_WEIGHTS_H
+#define MODEL_WEIGHTS_H
+
+#include "core/arena.h"
+#include "formats/checkpoint.h"
+#include "model/arch.h"
+#include "model/hparams.h"
+#include "model/linear.h"
+#include "model/rope.h"
+#include "quantize/kernels.h"
+
+/* What is NULL the model does not have. */
+struct weights_layer {
+    const float *attn_norm, *ffn_norm;
+    const float *q_norm, *k_norm; /* of a head */
+    struct linear q, k, v, o;
+    struct linear gate, up, down;
+};
+
+struct weights {
+    struct arena arena;
+    const struct checkpoint *checkpoint;
+    const struct arch *arch;
+    struct hparams hparams;
+    struct rope rope;
+    const struct tensor *embedding; /* vocab x embd */
+    const float *output_norm;
+    struct linear output; /* vocab x embd: the embedding, where the model ties them */
+    struct weights_layer *layer;
+};
+
+/* The checkpoint must stay open.  Fails with ERR_USAGE (not a GGUF), ERR_UNSUPPORTED (an architecture
+ * that is not in the table), ERR_FORMAT (a key or tensor that is missing, misshapen or too many)
+ * or ERR_MEMORY; *w is then closed. */
+bool weights_open(struct weights *w, const struct checkpoint *c, const struct kernels *k,
+                  struct err *err);
+void weights_close(struct weights *w);
+
+#endif
