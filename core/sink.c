@@ -105,6 +105,11 @@ bool sink_write_at(const struct sink *s, uint64_t offset, const void *data, size
     return true;
 }
 
+void sink_settle(const struct sink *s, uint64_t offset, uint64_t size)
+{
+    posix_fadvise(s->fd, (off_t)offset, (off_t)size, POSIX_FADV_DONTNEED);
+}
+
 bool sink_write(struct sink *s, const void *data, size_t size, struct err *err)
 {
     if (!sink_write_at(s, s->end, data, size, err))

@@ -116,6 +116,7 @@ static bool produce_tensor(struct job *j, struct chunks *chunks, struct produce_
         !chunks_for(chunks, j->rows, j->cols, produce_rows, j, j->o->progress, out->name,
                     j->row_bytes, &total, err))
         return err_wrap(err, "tensor '%s'", out->name);
+    gguf_write_settle(j->writer, j->index, (uint64_t)j->rows * j->row_bytes);
     if (j->item->tensor->source)
         checkpoint_release(j->o->source, j->item->tensor->source);
     *r = (struct produce_result){.sums = total.sums,
