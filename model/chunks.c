@@ -78,7 +78,7 @@ static bool merge(struct chunk_part *total, const struct chunk_part *part, struc
     }
     error_merge(&total->sums, &part->sums);
     total->nonfinite += part->nonfinite;
-    total->grid_rows += part->grid_rows;
+    total->kept_rows += part->kept_rows;
     total->different += part->different;
     return true;
 }

@@ -27,7 +27,7 @@ struct chunk_scratch {
 struct chunk_part {
     struct error_sums sums;
     uint64_t nonfinite;               /* NaN and infinities */
-    uint64_t grid_rows;               /* rows on an exact Q4_0 grid */
+    uint64_t kept_rows;               /* rows that blocks hold exactly */
     uint64_t different;               /* elements that are not what they should be */
     uint64_t first_row, first_column; /* of the first different one, if any */
     struct err err;                   /* a fault ends the work */

@@ -1,10 +1,10 @@
 #include "model/produce.h"
 
+#include "core/half.h"
 #include "core/mem.h"
 #include "formats/gguf_write.h"
 #include "formats/source_guard.h"
 #include "model/chunks.h"
-#include "quantize/q4_0_grid.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -63,6 +63,17 @@ static void copy_rows(const struct job *j, size_t row, size_t rows, uint8_t *to)
         memcpy(to + r * j->row_bytes, plan_row(j->item->tensor, row + r), j->row_bytes);
 }
 
+/* Do the blocks hold the source's values, up to the rounding of the file they came in?  Then it
+ * was trained for them, and they are exact. */
+static bool is_kept(const float *x, const float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (x[i] != y[i] && x[i] != half_to_float(half_from_float(y[i])) &&
+            x[i] != bf16_to_float(bf16_from_float(y[i])))
+            return false;
+    return true;
+}
+
 static void encode_rows(const struct job *j, size_t row, size_t rows, const struct chunk_scratch *s,
                         struct chunk_part *part)
 {
@@ -74,8 +85,8 @@ static void encode_rows(const struct job *j, size_t row, size_t rows, const stru
         k->encode[id](s->bytes + r * j->row_bytes, x, importance, j->cols);
         k->decode[id](y, s->bytes + r * j->row_bytes, j->cols);
         k->add_error(&part->sums, x, y, importance, j->cols);
-        if (id == DTYPE_Q4_0 && q4_0_row_on_grid(x, j->cols))
-            part->grid_rows++;
+        if (j->item->dtype->class == DTYPE_QUANTIZED && is_kept(x, y, j->cols))
+            part->kept_rows++;
     }
 }
 
@@ -122,7 +133,7 @@ static bool produce_tensor(struct job *j, struct chunks *chunks, struct produce_
     *r = (struct produce_result){.sums = total.sums,
                                  .copied = j->copy,
                                  .nonfinite = total.nonfinite,
-                                 .grid_rows = total.grid_rows,
+                                 .kept_rows = total.kept_rows,
                                  .seconds = now() - start};
     return true;
 }

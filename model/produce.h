@@ -28,7 +28,7 @@ struct produce_result {
     bool copied;            /* the source's bytes, untouched or with rows moved */
     struct error_sums sums; /* all zero where copied */
     uint64_t nonfinite;     /* NaN and infinities: copied, or stored as 0 (allow_nan) */
-    uint64_t grid_rows;     /* rows found on an exact Q4_0 grid and kept (Q4_0 alone) */
+    uint64_t kept_rows;     /* rows that blocks hold exactly: made of the type's values already */
     double seconds;
 };
 

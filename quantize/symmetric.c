@@ -1,5 +1,4 @@
 #include "quantize/kernels.h"
-#include "quantize/q4_0_grid.h"
 
 #include "quantize/lanes_scalar.h"
 
@@ -13,16 +12,4 @@ void symmetric_init_scalar(struct kernels *k)
     k->encode[DTYPE_Q8_0] = encode_q8_0;
     k->encode[DTYPE_Q3_K] = encode_q3_k;
     k->encode[DTYPE_Q6_K] = encode_q6_k;
-}
-
-bool q4_0_row_on_grid(const float *src, size_t n)
-{
-    for (size_t i = 0; i < n; i += TILE) {
-        struct tile t;
-        f8 scale;
-        tile_load(&t, src + i, NULL, n - i);
-        if (!m8_all(find_grid(t.x, &scale)))
-            return false;
-    }
-    return true;
 }

@@ -8,6 +8,7 @@
 #ifndef QUANTIZE_SYMMETRIC_IMPL_H
 #define QUANTIZE_SYMMETRIC_IMPL_H
 
+#include "quantize/row_tile.h"
 #include "quantize/symmetric_search_impl.h"
 
 #include <stdbool.h>
@@ -22,26 +23,16 @@ struct tile {
     size_t blocks;
 };
 
-/* The next eight blocks of p, which `left` weights follow; spare has room for a tile. */
-static inline const float *whole_tile(float *spare, const float *p, size_t left)
-{
-    if (left >= TILE)
-        return p;
-    memset(spare, 0, TILE * sizeof *spare);
-    memcpy(spare, p, left * sizeof *spare);
-    return spare;
-}
-
 static inline void tile_load(struct tile *t, const float *src, const float *importance, size_t left)
 {
     float spare[TILE];
     t->blocks = left < TILE ? left / BLOCK_ELEMS : LANES;
     t->w = NULL;
-    load_lanes(t->x, whole_tile(spare, src, left), BLOCK_ELEMS);
+    load_lanes(t->x, row_tile(spare, TILE, src, left), BLOCK_ELEMS);
     limit_weights(t->x, BLOCK_ELEMS);
     if (!importance)
         return;
-    load_lanes(t->importance, whole_tile(spare, importance, left), BLOCK_ELEMS);
+    load_lanes(t->importance, row_tile(spare, TILE, importance, left), BLOCK_ELEMS);
     scale_importance(t->importance, BLOCK_ELEMS, extremum_of(t->importance, BLOCK_ELEMS));
     t->w = t->importance;
 }
@@ -225,7 +216,7 @@ static inline void encode_q8_0(void *restrict dst, const float *restrict src,
     float spare[TILE];
     for (size_t i = 0; i < n; i += TILE) {
         const size_t left = n - i;
-        const float *p = whole_tile(spare, src + i, left);
+        const float *p = row_tile(spare, TILE, src + i, left);
         const f8 scale =
             importance ? q8_0_weighted_scale(src + i, importance + i, left) : q8_0_scale(p);
         q8_0_store(out + i / BLOCK_ELEMS, p, scale, left < TILE ? left / BLOCK_ELEMS : LANES);

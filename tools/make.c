@@ -210,14 +210,17 @@ static void say_plan(struct make *m)
 static void say_after(struct make *m)
 {
     uint64_t kept = 0, zeroed = 0;
-    size_t grid = 0;
+    size_t exact = 0;
     for (size_t i = 0; i < m->plan.tensors; i++) {
         *(m->result[i].copied ? &kept : &zeroed) += m->result[i].nonfinite;
-        grid += m->result[i].grid_rows > 0 &&
-                m->result[i].grid_rows == tensor_rows(&m->plan.tensor[i].out);
+        exact += m->result[i].kept_rows > 0 &&
+                m->result[i].kept_rows == tensor_rows(&m->plan.tensor[i].out);
     }
-    if (grid)
-        session_say(m->s, "grid:   %zu tensors lay on a Q4_0 grid already and are kept exactly\n", grid);
+    if (exact)
+        session_say(m->s,
+                    "exact:  %zu tensors were made of their type's values already (trained for it, "
+                    "or requantized) and are kept\n",
+                    exact);
     if (kept)
         session_say(m->s, "NaN:    %" PRIu64 " values that are NaN or infinite are copied as they are\n", kept);
     if (zeroed)
