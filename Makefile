@@ -84,23 +84,34 @@ tsan:
 
 ## fuzz-NAME: fuzz one reader (gguf, safetensors, config, tokenizer, imatrix) for FUZZ_TIME seconds
 FUZZ_TIME ?= 60
-fuzz-%: build-fuzz/%
+fuzz-%: setup-lint build-fuzz/%
 	@mkdir -p build-fuzz/corpus-$*
-	$< -max_total_time=$(FUZZ_TIME) -timeout=10 -rss_limit_mb=4096 build-fuzz/corpus-$* tests/fuzz/corpus/$*
+	build-fuzz/$* -max_total_time=$(FUZZ_TIME) -timeout=10 -rss_limit_mb=4096 build-fuzz/corpus-$* tests/fuzz/corpus/$*
 
 ## replay: every fuzzer over its corpus in the tree, once
-replay: $(FUZZ:%=build-fuzz/%)
-	for f in $(FUZZ); do build-fuzz/$$f -runs=0 tests/fuzz/corpus/$$f 2>&1 | tail -n 1 || exit 1; done
+replay: setup-lint $(FUZZ:%=build-fuzz/%)
+	@for f in $(FUZZ); do build-fuzz/$$f -runs=0 tests/fuzz/corpus/$$f >build-fuzz/$$f.log 2>&1 || \
+	  { tail -n 40 build-fuzz/$$f.log; exit 1; }; echo "replay: $$f: $$(tail -n 1 build-fuzz/$$f.log)"; done
 
-build-fuzz/%: tests/fuzz/fuzz_%.c $(ALL) $(wildcard $(FOLDERS:%=%/*.h))
-	@mkdir -p $(@D)
-	clang -I. -D_POSIX_C_SOURCE=200809L -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
-	  -fno-sanitize-recover=undefined -ffp-contract=off -pthread $< $(filter-out %_avx2.c,$(ALL)) $(LDLIBS) -o $@
+FUZZ_SANITIZE = address,undefined -fno-sanitize-recover=undefined
+fuzz-library: setup-lint
+	@$(MAKE) --no-print-directory B=build-fuzz CC=clang AVX2= AVX512= \
+	  OPT="-O1 -g -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE)" build-fuzz/libquern.a
+
+build-fuzz/%: tests/fuzz/fuzz_%.c fuzz-library
+	@echo '  cc $<'; clang -I. -D_POSIX_C_SOURCE=200809L -std=c11 -g -O1 -fsanitize=fuzzer,$(FUZZ_SANITIZE) \
+	  -pthread $< build-fuzz/libquern.a $(LDLIBS) -o $@
 
 ## lint: layers, sizes, headers, format, cppcheck, clang-tidy
-lint:
-	@tools/setup.sh lint
+lint: setup-lint
 	@tests/lint/lint.sh
+
+setup-lint:
+	@tools/setup.sh build lint
+
+## format: lay out all sources as .clang-format says
+format:
+	clang-format -i $$(git ls-files '*.[ch]' | grep -v _table)
 
 ## bench: speed, memory and error beside stock llama.cpp's quantizer
 bench: all $(HELPER) $(B)/venv-bench/ready
@@ -129,7 +140,7 @@ clean:
 help:
 	@sed -n 's/^## //p' Makefile | sort | awk -F': ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-.PHONY: all setup setup-tests demo test units cli oracles asan tsan replay lint bench install clean help
+.PHONY: all setup setup-tests setup-lint format fuzz-library demo test units cli oracles asan tsan replay lint bench install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
 -include $(LIB:%.c=$(B)/%.d) $(TOOLS:%.c=$(B)/%.d) $(UNIT:%=%.d) $(HELPER:%=%.d)
