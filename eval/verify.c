@@ -68,35 +68,18 @@ static bool same_shape(const struct tensor *a, const struct tensor *b)
            memcmp(a->shape, b->shape, (size_t)a->dims * sizeof a->shape[0]) == 0;
 }
 
-/* A quantized source that was copied: its bytes, row by row. */
-static bool same_bytes(const struct job *j, size_t rows)
+static enum verify_status judge(const struct job *j, const struct chunk_part *total)
 {
-    if (!j->source->source || j->source->source->dtype != j->file->dtype)
-        return false;
-    for (size_t r = 0; r < rows; r++) {
-        const uint8_t *row = plan_row(j->source, r);
-        if (!row || memcmp(row, j->file->data + (uint64_t)r * j->row_bytes, j->row_bytes) != 0)
-            return false;
+    double signal = 0.0, squared = 0.0;
+    for (int i = 0; i < 8; i++) {
+        signal += total->sums.signal[i];
+        squared += total->sums.squared[i];
     }
-    return true;
-}
-
-static enum verify_status judge(const struct job *j, const struct chunk_part *total, size_t rows)
-{
-    const struct error_figures f = error_figures(&total->sums);
-    if (j->file->dtype->class == DTYPE_QUANTIZED) {
-        if (same_bytes(j, rows))
-            return VERIFY_EXACT;
-        double signal = 0.0, squared = 0.0;
-        for (int i = 0; i < 8; i++) {
-            signal += total->sums.signal[i];
-            squared += total->sums.squared[i];
-        }
-        return squared > UNLIKE * UNLIKE * signal ? VERIFY_DIFFERENT : VERIFY_QUANTIZED;
-    }
-    if (total->different > 0)
+    if (total->different > 0 || squared > UNLIKE * UNLIKE * signal)
         return VERIFY_DIFFERENT;
-    return f.mse > 0.0 ? VERIFY_ROUNDED : VERIFY_EXACT;
+    if (squared == 0.0)
+        return VERIFY_EXACT;
+    return j->file->dtype->class == DTYPE_QUANTIZED ? VERIFY_QUANTIZED : VERIFY_ROUNDED;
 }
 
 static bool verify_tensor(const struct kernels *k, struct chunks *chunks, struct progress *progress,
@@ -114,7 +97,7 @@ static bool verify_tensor(const struct kernels *k, struct chunks *chunks, struct
     r->different = total.different;
     r->row = total.first_row;
     r->column = total.first_column;
-    r->status = judge(&j, &total, rows);
+    r->status = judge(&j, &total);
     return true;
 }
 

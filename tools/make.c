@@ -57,8 +57,9 @@ static bool check_requantize(const struct make *m, struct err *err)
     const struct tensor *first = NULL;
     for (size_t i = 0; i < m->plan.tensors; i++) {
         const struct plan_tensor *t = &m->plan.tensor[i];
+        const struct dtype *to = m->choice[i].dtype;
         if (!t->source || t->source->dtype->class != DTYPE_QUANTIZED ||
-            t->source->dtype == m->choice[i].dtype)
+            to->class != DTYPE_QUANTIZED || to == t->source->dtype)
             continue;
         first = already++ ? first : t->source;
     }
@@ -66,7 +67,8 @@ static bool check_requantize(const struct make *m, struct err *err)
         return true;
     return err_set(err, ERR_USAGE,
                    "%s: %zu tensors are quantized already ('%s' is %s), and quantizing them again "
-                   "loses more than quantizing the original; --allow-requantize does it",
+                   "loses more than quantizing the original; `quern quantize "
+                   "--allow-requantize` does it",
                    m->o->source, already, first->name, first->dtype->name);
 }
 
