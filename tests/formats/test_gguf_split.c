@@ -329,7 +329,8 @@ static void a_stop_leaves_nothing(void **state)
     join(prefix, s, "m");
     write_model(source);
     assert_true(checkpoint_open(&c, source, &err));
-    stop_request();
+    stop_on_signals();
+    raise(SIGINT);
     assert_false(gguf_split_write(&c, prefix, 0, 2, false, NULL, &files, &err));
     assert_int_equal(err.code, ERR_STOPPED);
     assert_false(gguf_merge_write(&c, prefix, false, NULL, &err));
