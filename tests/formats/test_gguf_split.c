@@ -9,6 +9,7 @@
 #include "tests/formats/fixture.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
