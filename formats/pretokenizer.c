@@ -149,10 +149,8 @@ static bool step_fits(const char *row, const char *step, struct arena *a)
     row = normalize(row, a);
     if (!row)
         return false;
-    const size_t length = strlen(row);
-    if (length >= 3 && strcmp(row + length - 3, "...") == 0)
-        return strncmp(row, step, length - 3) == 0;
-    return strcmp(row, step) == 0;
+    const char *cut = strstr(row, PRETOKENIZER_CUT);
+    return cut ? strncmp(row, step, (size_t)(cut - row)) == 0 : strcmp(row, step) == 0;
 }
 
 static bool row_fits(const struct pretokenizer_row *row, const struct pretokenizer *p,
@@ -191,8 +189,8 @@ const struct pretokenizer_row *pretokenizer_find(const struct pretokenizer *p, b
 
 bool pretokenizer_name_known(const char *name)
 {
-    for (const char *const *known = pretokenizer_names; *known; known++) {
-        if (strcmp(*known, name) == 0)
+    for (const struct pretokenizer_name *known = pretokenizer_names; known->name; known++) {
+        if (strcmp(known->name, name) == 0)
             return true;
     }
     return false;
@@ -201,7 +199,7 @@ bool pretokenizer_name_known(const char *name)
 const char *pretokenizer_name_nearest(const char *name)
 {
     struct nearest n = {.word = name};
-    for (const char *const *known = pretokenizer_names; *known; known++)
-        nearest_offer(&n, *known);
+    for (const struct pretokenizer_name *known = pretokenizer_names; known->name; known++)
+        nearest_offer(&n, known->name);
     return nearest_best(&n);
 }

@@ -44,8 +44,8 @@ int main(int argc, char **argv)
 {
     struct err err = {0};
     if (argc == 2 && strcmp(argv[1], "names") == 0) {
-        for (const char *const *name = pretokenizer_names; *name; name++)
-            puts(*name);
+        for (const struct pretokenizer_name *known = pretokenizer_names; known->name; known++)
+            puts(known->name);
         return 0;
     }
     if (argc < 3 || argc > 5)
