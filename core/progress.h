@@ -11,15 +11,16 @@
 struct progress {
     void (*show)(struct progress *p, const char *what);
     void *context;
-    uint64_t done, total; /* bytes of source */
+    uint64_t done, total; /* bytes of source, or what `unit` says */
+    const char *unit;     /* "tokens"; NULL: bytes */
 };
 
-/* `what` names the piece now in work; `bytes` more of the source are done. */
-static inline void progress_step(struct progress *p, const char *what, uint64_t bytes)
+/* `what` names the piece now in work; `more` bytes (or units) are done. */
+static inline void progress_step(struct progress *p, const char *what, uint64_t more)
 {
     if (!p)
         return;
-    p->done += bytes;
+    p->done += more;
     if (p->show)
         p->show(p, what);
 }

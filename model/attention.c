@@ -164,8 +164,9 @@ static void attend(size_t item, int thread, void *arg)
     meet_keys(w, &t, head, span->sequence, span->position + skip, tokens);
     for (size_t i = 0; i < tokens; i++) {
         float *out = w->out + ((span->first + skip + i) * a->kv_heads + head) * out_floats;
-        for (size_t j = 0; j < out_floats; j++)
-            out[j] = t.sum[i * out_floats + j] / t.weight[i * group + j / a->value_dim];
+        for (size_t row = i * group; row < (i + 1) * group; row++, out += a->value_dim)
+            for (size_t j = 0; j < a->value_dim; j++)
+                out[j] = t.sum[row * a->value_dim + j] / t.weight[row];
     }
 }
 

@@ -217,9 +217,9 @@ static bool check(const struct forward *f, const struct kv_cache *cache,
         return err_set(err, ERR_USAGE, "%zu tokens behind %zu do not fit in a context of %zu",
                        s->tokens, length, cache->context);
     for (size_t i = 0; i < s->tokens; i++)
-        if (s->token[i] < 0 || (uint64_t)s->token[i] >= vocab)
+        if (s->token[i] >= vocab)
             return err_set(err, ERR_USAGE,
-                           "token %zu is %" PRId32 ", the model's vocabulary has %" PRIu64, i,
+                           "token %zu is %" PRIu32 ", the model's vocabulary has %" PRIu64, i,
                            s->token[i], vocab);
     return true;
 }

@@ -24,7 +24,7 @@ enum { FORWARD_PIECE = 512 };
 
 /* Tokens that one sequence goes on with. */
 struct forward_sequence {
-    const int32_t *token;
+    const uint32_t *token;
     size_t tokens;
     size_t sequence; /* of the cache; each at most once in a batch */
     size_t states;   /* of how many of the last tokens, at most `tokens` */
@@ -39,7 +39,7 @@ struct forward_tap {
 
 /* One token of a piece. */
 struct forward_token {
-    int32_t id;
+    uint32_t id;
     size_t sequence, position; /* in the cache */
     float *state;              /* where its state goes, or NULL */
 };

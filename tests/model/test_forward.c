@@ -18,7 +18,7 @@ enum { MODELS = sizeof models / sizeof models[0], TOKENS = 48, TEXTS = 2 };
 /* tests/golden/models/NAME/reference.safetensors */
 struct reference {
     struct checkpoint file;
-    int32_t token[TEXTS][TOKENS];
+    uint32_t token[TEXTS][TOKENS];
     const float *logits; /* TEXTS x TOKENS x vocab */
     size_t vocab;
 };
@@ -178,12 +178,12 @@ static void a_long_batch_is_its_pieces(void **state)
     struct running r;
     struct err err = {0};
     struct kv_cache together, apart;
-    int32_t token[LONG];
+    uint32_t token[LONG];
     running_open(&r, "llama3", 2, &(struct running_change){.type = DTYPE_F32});
     const struct hparams *h = &r.weights.hparams;
     const size_t embd = (size_t)h->embd;
     for (int i = 0; i < LONG; i++)
-        token[i] = (i * 37 + 11) % 400;
+        token[i] = (uint32_t)(i * 37 + 11) % 400;
     assert_true(kv_cache_open(&together, h, &r.kernels, DTYPE_F32, 3, LONG, &err));
     assert_true(kv_cache_open(&apart, h, &r.kernels, DTYPE_F32, 3, LONG, &err));
     const struct forward_sequence s[] = {
@@ -229,7 +229,7 @@ static void a_tap_sees_every_layer(void **state)
     struct err err = {0};
     struct kv_cache kv;
     struct seen seen = {0};
-    const int32_t token[] = {5, 6, 7};
+    const uint32_t token[] = {5, 6, 7};
     running_open(&r, "llama", 1, &(struct running_change){.type = DTYPE_F32});
     assert_true(kv_cache_open(&kv, &r.weights.hparams, &r.kernels, DTYPE_F32, 1, 8, &err));
     r.forward.tap = (struct forward_tap){see, &seen};
@@ -256,19 +256,18 @@ static void what_does_not_fit_is_refused(void **state)
     struct running r;
     struct err err = {0};
     struct kv_cache kv;
-    const int32_t good[] = {1, 2, 3, 4, 5}, bad[] = {1, 400}, negative[] = {-1};
+    const uint32_t good[] = {1, 2, 3, 4, 5}, bad[] = {1, 400}, huge[] = {UINT32_MAX};
     running_open(&r, "llama", 1, &(struct running_change){.type = DTYPE_F32});
     assert_false(kv_cache_open(&kv, &r.weights.hparams, &r.kernels, DTYPE_Q8_0, 1, 4, &err));
     assert_int_equal(err.code, ERR_USAGE);
     assert_true(kv_cache_open(&kv, &r.weights.hparams, &r.kernels, DTYPE_F16, 1, 4, &err));
-    const struct forward_sequence refused[] = {
-        {good, 5, 0, 0}, {bad, 2, 0, 0}, {negative, 1, 0, 0}};
+    const struct forward_sequence refused[] = {{good, 5, 0, 0}, {bad, 2, 0, 0}, {huge, 1, 0, 0}};
     for (size_t i = 0; i < 3; i++) {
         assert_false(forward_run(&r.forward, &kv, &refused[i], 1, NULL, &err));
         assert_int_equal(err.code, ERR_USAGE);
         assert_int_equal(kv.length[0], 0);
     }
-    assert_non_null(strstr(err.text, "token 0 is -1"));
+    assert_non_null(strstr(err.text, "token 0 is 4294967295"));
     kv_cache_close(&kv);
     running_close(&r);
 }

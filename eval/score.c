@@ -1,0 +1,182 @@
+#include "eval/score.h"
+
+#include "core/mem.h"
+#include "core/stop.h"
+#include "eval/perplexity.h"
+#include "model/forward.h"
+#include "model/ops.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Positions whose logits are there at a time: enough columns for the output matrix. */
+enum { LOGIT_ROWS = 64 };
+
+/* One of the models, with a window in its cache. */
+struct side {
+    const struct weights *weights;
+    struct forward forward;
+    struct kv_cache cache;
+    float *states; /* scored x embd */
+    float *logits; /* LOGIT_ROWS x vocab */
+};
+
+static bool side_open(struct side *s, const struct weights *w, const struct score_options *o,
+                      const struct windows *windows, struct err *err)
+{
+    const struct hparams *h = &w->hparams;
+    s->weights = w;
+    if (!forward_open(&s->forward, w, o->kernels, o->pool, err) ||
+        !kv_cache_open(&s->cache, h, o->kernels, o->cache, 1, windows->size, err))
+        return false;
+    s->states = mem_alloc(windows->scored + 1, (size_t)h->embd * sizeof *s->states);
+    s->logits = mem_alloc(LOGIT_ROWS, (size_t)h->vocab * sizeof *s->logits);
+    return (s->states && s->logits) || err_set(err, ERR_MEMORY, "logits of %d tokens", LOGIT_ROWS);
+}
+
+static void side_close(struct side *s)
+{
+    forward_close(&s->forward);
+    kv_cache_close(&s->cache);
+    free(s->states);
+    free(s->logits);
+}
+
+/* States of the positions that the scored tokens follow on; the last state is of none. */
+static bool side_run(struct side *s, const struct windows *w, const uint32_t *input,
+                     struct err *err)
+{
+    const struct forward_sequence sequence = {input, w->size, 0, w->scored + 1};
+    s->cache.length[0] = 0;
+    return forward_run(&s->forward, &s->cache, &sequence, 1, s->states, err);
+}
+
+/* The two sides' logits at some positions, and what follows there. */
+struct work {
+    const struct side *model, *base; /* base: NULL */
+    const uint32_t *next;
+    struct score *score;
+};
+
+static size_t top_of(const float *x, size_t n)
+{
+    size_t top = 0;
+    for (size_t i = 1; i < n; i++)
+        top = x[i] > x[top] ? i : top;
+    return top;
+}
+
+static void score_one(size_t row, int thread, void *arg)
+{
+    const struct work *w = arg;
+    const size_t vocab = (size_t)w->model->weights->hparams.vocab;
+    const float *x = w->model->logits + row * vocab;
+    const double total = ops_log_sum_exp(x, vocab);
+    struct score *s = &w->score[row];
+    (void)thread;
+    *s = (struct score){.loss = total - (double)x[w->next[row]]};
+    if (!w->base)
+        return;
+    const float *b = w->base->logits + row * vocab;
+    const double base_total = ops_log_sum_exp(b, vocab);
+    double divergence = 0.0;
+    for (size_t i = 0; i < vocab; i++) {
+        const double base_log = (double)b[i] - base_total;
+        divergence += (double)expf((float)base_log) * (base_log - ((double)x[i] - total));
+    }
+    s->base_loss = base_total - (double)b[w->next[row]];
+    s->divergence = divergence;
+    s->same_top = top_of(x, vocab) == top_of(b, vocab);
+}
+
+static bool score_window(struct side *side, size_t sides, const struct windows *w, size_t window,
+                         struct pool *pool, struct score *score, struct err *err)
+{
+    const uint32_t *next = windows_scored(w, window);
+    for (size_t first = 0; first < w->scored; first += LOGIT_ROWS) {
+        const size_t left = w->scored - first, rows = left < LOGIT_ROWS ? left : LOGIT_ROWS;
+        struct work work = {side, sides > 1 ? side + 1 : NULL, next + first, score + first};
+        for (size_t i = 0; i < sides; i++)
+            forward_logits(&side[i].forward,
+                           side[i].states + first * (size_t)side[i].weights->hparams.embd, rows,
+                           side[i].logits);
+        pool_for(pool, rows, score_one, &work);
+    }
+    for (size_t i = 0; i < w->scored; i++)
+        if (!isfinite(score[i].loss) || !isfinite(score[i].base_loss) ||
+            !isfinite(score[i].divergence))
+            return err_set(err, ERR_NUMERIC, "window %zu: the logits of token %zu are not finite",
+                           window, w->size - w->scored + i);
+    return true;
+}
+
+/* "perplexity 31.42 +- 0.74" of the windows so far. */
+static void tell(struct progress *progress, const struct windows *w, const struct score *score,
+                 size_t done)
+{
+    char text[64];
+    const struct estimate p = perplexity_of(score, done * w->scored);
+    snprintf(text, sizeof text, "perplexity %.4f +- %.4f", p.value, p.error);
+    progress_step(progress, text, w->size);
+}
+
+bool score_windows(const struct score_options *o, const struct windows *w, struct score *score,
+                   struct err *err)
+{
+    struct side side[2] = {{0}, {0}};
+    const size_t sides = o->base ? 2 : 1;
+    uint32_t *input = mem_alloc(w->size, sizeof *input);
+    bool ok = input || err_set(err, ERR_MEMORY, "a window of %zu tokens", w->size);
+    if (o->base)
+        ok = ok && score_check_vocabularies(o->model, o->base, err);
+    for (size_t i = 0; ok && i < sides; i++)
+        ok = side_open(&side[i], i ? o->base : o->model, o, w, err);
+    if (o->progress) {
+        o->progress->done = 0;
+        o->progress->total = (uint64_t)w->count * w->size;
+    }
+    for (size_t window = 0; ok && window < w->count; window++) {
+        windows_input(w, window, input);
+        ok = stop_check(err);
+        for (size_t i = 0; ok && i < sides; i++)
+            ok = side_run(&side[i], w, input, err);
+        ok = ok && score_window(side, sides, w, window, o->pool, score + window * w->scored, err);
+        if (ok)
+            tell(o->progress, w, score, window + 1);
+    }
+    for (size_t i = 0; i < sides; i++)
+        side_close(&side[i]);
+    free(input);
+    return ok;
+}
+
+bool score_check_vocabularies(const struct weights *model, const struct weights *base,
+                              struct err *err)
+{
+    static const char key[] = "tokenizer.ggml.tokens";
+    const struct meta_value *a = meta_find(&model->checkpoint->meta, key);
+    const struct meta_value *b = meta_find(&base->checkpoint->meta, key);
+    if (model->hparams.vocab != base->hparams.vocab)
+        return err_set(err, ERR_USAGE,
+                       "the models cannot be compared: vocabularies of %" PRIu64 " and %" PRIu64
+                       " tokens",
+                       model->hparams.vocab, base->hparams.vocab);
+    if (!a || !b || a->type != META_ARRAY || b->type != META_ARRAY)
+        return true;
+    for (size_t i = 0; i < a->count && i < b->count; i++) {
+        const struct meta_value x = meta_element(a, i), y = meta_element(b, i);
+        if (x.type != META_TEXT || y.type != META_TEXT)
+            return true;
+        if (x.as.text.length != y.as.text.length ||
+            memcmp(x.as.text.text, y.as.text.text, x.as.text.length) != 0)
+            return err_set(
+                err, ERR_USAGE,
+                "the models cannot be compared: token %zu is '%.40s' in one and '%.40s' in "
+                "the other",
+                i, x.as.text.text, y.as.text.text);
+    }
+    return true;
+}
