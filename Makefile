@@ -6,14 +6,17 @@ B        ?= build
 WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion \
             -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wcast-qual -Wundef -Werror
 CFLAGS   += -std=c11 $(OPT) $(WARN) -ffp-contract=off -pthread
-CPPFLAGS += -I. -D_POSIX_C_SOURCE=200809L $(if $(AVX2),-DQUERN_AVX2)
+CPPFLAGS += -I. -D_POSIX_C_SOURCE=200809L $(if $(AVX2),-DQUERN_AVX2) $(if $(AVX512),-DQUERN_AVX512)
 LDLIBS   += -ljansson -lpcre2-8 -lutf8proc -lopenblas -lm
 
 FOLDERS = core quantize formats model calib eval
-# AVX2 kernels are built where the compiler can; the program asks the machine at start.
-AVX2   := $(shell echo | $(CC) -mavx2 -mf16c -x c -E - >/dev/null 2>&1 && echo yes)
+# AVX2 and AVX-512 kernels are built where the compiler can; the program asks the machine at start.
+AVX2_FLAGS   = -mavx2 -mf16c -mfma
+AVX512_FLAGS = $(AVX2_FLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+AVX2   := $(shell echo | $(CC) $(AVX2_FLAGS) -x c -E - >/dev/null 2>&1 && echo yes)
+AVX512 := $(shell echo | $(CC) $(AVX512_FLAGS) -x c -E - >/dev/null 2>&1 && echo yes)
 ALL    := $(wildcard $(FOLDERS:%=%/*.c))
-LIB    := $(if $(AVX2),$(ALL),$(filter-out %_avx2.c,$(ALL)))
+LIB    := $(filter-out $(if $(AVX2),,%_avx2.c) $(if $(AVX512),,%_avx512.c),$(ALL))
 TOOLS  := $(wildcard tools/*.c)
 # What the program's main file does not own, for the tests of tools/.
 SHELL_PARTS := $(filter-out tools/main.c tools/cmd_%.c,$(TOOLS))
@@ -22,7 +25,8 @@ HELPER := $(patsubst %.c,$(B)/%,$(filter-out $(wildcard tests/*/test_*.c tests/f
 PYTHON  = $(B)/venv/bin/python
 FUZZ   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-$(B)/%_avx2.o: CFLAGS += -mavx2 -mf16c
+$(B)/%_avx2.o: CFLAGS += $(AVX2_FLAGS)
+$(B)/%_avx512.o: CFLAGS += $(AVX512_FLAGS)
 
 ## all: build the library and the program quern
 all: $(B)/libquern.a $(B)/quern

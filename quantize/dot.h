@@ -1,0 +1,114 @@
+/* dot.h - y = W x on the blocks of a file, for one x or for many.
+ *
+ * x is quantized once, to the form that the weight's type multiplies with:
+ *
+ *   DOT_BLOCK  eight bits, a scale per 32       Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 IQ4_NL MXFP4
+ *   DOT_SUPER  eight bits, a scale per 256      Q2_K to Q6_K, IQ4_XS, TQ1_0, TQ2_0
+ *   DOT_FLOAT  as it is                         floats, integers and the codebook types
+ *
+ * Every version gives the bytes of the reference (dot_scalar.c), for any number of x, rows or
+ * threads, because sums have one order.  With q the eight-bit x, dx its scale and d, m, scale,
+ * min, u those of the weight (core/block.h), the sum of a row runs over its blocks in order:
+ *
+ *   DOT_BLOCK  y = y + (d * (sum of u q) + m * (sum of q)) * dx
+ *   DOT_SUPER  y = y + (d * (sum of scale u q) - m * (sum of min q)) * dx
+ *   DOT_FLOAT  lane i % 16 = fma(w[i], x[i], lane i % 16); then lanes 8, 4, 2, 1 apart are added
+ *
+ * The inner sums are exact integers, then floats; the rest are single float operations, the
+ * terms of m only where the type has one.  A block of x under 2^-100 counts as zero, and one
+ * that is not finite makes its products NaN.  Rows need no alignment and may be NaN.
+ */
+#ifndef QUANTIZE_DOT_H
+#define QUANTIZE_DOT_H
+
+#include "core/dtype.h"
+#include "quantize/kernels.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum dot_form { DOT_FLOAT, DOT_BLOCK, DOT_SUPER, DOT_FORMS };
+
+/* Both integer forms come in pieces of 256 columns, the last filled up with zeros. */
+enum { DOT_PIECE = 256, DOT_LANES = 16, DOT_PANEL_ROWS = 16 };
+
+struct dot_block_input {
+    int8_t q[DOT_PIECE];
+    float d[8];
+    int32_t sum[8]; /* of the q of a block */
+};
+static_assert(sizeof(struct dot_block_input) == 320, "whole cache lines");
+
+struct dot_super_input {
+    int8_t q[DOT_PIECE];
+    int16_t sum[16]; /* of sixteen q: 0, 2, .. 14 and then 1, 3, .. 15 */
+    float d;
+    uint8_t zero[28];
+};
+static_assert(sizeof(struct dot_super_input) == 320, "whole cache lines");
+
+struct dot_kernels;
+
+/* W[row] . x of one type; n columns, whole blocks. */
+typedef float (*dot_row_fn)(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,
+                            const void *x, size_t n);
+
+/* Many x.  A panel is up to 16 rows unpacked and laid side by side: pack writes it (the rows that
+ * are missing as zeros), multiply adds nothing up but gives y[v * stride + row]. */
+typedef void (*dot_pack_fn)(const struct dot_kernels *k, enum dtype_id type, void *panel,
+                            const uint8_t *first, size_t row_bytes, size_t rows, size_t n);
+typedef void (*dot_multiply_fn)(float *y, size_t stride, const void *panel, size_t rows,
+                                const void *x, size_t vectors, size_t n);
+
+struct dot_kernels {
+    const char *name;             /* "scalar", "avx2", "avx512" */
+    const struct kernels *codecs; /* the decoders */
+    void (*quantize[DOT_FORMS])(void *restrict x8, const float *restrict x, size_t n);
+    dot_row_fn row[DTYPE_COUNT];
+    dot_pack_fn pack[DTYPE_COUNT];
+    dot_multiply_fn multiply[DTYPE_COUNT]; /* NULL: rows are multiplied one by one */
+    /* Sixteen lanes += w * x; n a multiple of 16. */
+    void (*add_float)(float lane[DOT_LANES], const float *w, const float *x, size_t n);
+};
+
+/* The best that the cpu features allow; `codecs` stays the caller's and must outlive *k. */
+void dot_init(struct dot_kernels *k, const struct kernels *codecs, unsigned cpu);
+
+enum dot_form dot_form(enum dtype_id type);
+
+/* Bytes of one x of n columns in that form, a multiple of 64; x are stored one after another from
+ * a 64-byte boundary.  dot_quantize writes one. */
+size_t dot_input_bytes(enum dot_form form, size_t n);
+void dot_quantize(const struct dot_kernels *k, enum dot_form form, void *restrict x8,
+                  const float *restrict x, size_t n);
+
+struct dot_weight {
+    enum dtype_id type;
+    const uint8_t *data;
+    size_t row_bytes, cols;
+};
+
+/* Bytes of scratch (aligned to 64) that dot_multiply wants for weights of up to max_cols. */
+size_t dot_scratch_bytes(size_t max_cols);
+
+/* y[v * stride + row] = W[row] . x[v], for rows [first, first + rows) and all x.  Rows are best
+ * asked for in multiples of 64. */
+void dot_multiply(const struct dot_kernels *k, const struct dot_weight *w, size_t first,
+                  size_t rows, const void *x, size_t vectors, float *y, size_t stride,
+                  void *scratch);
+
+/* The families. */
+void dot_init_scalar(struct dot_kernels *k);
+void dot_init_avx2(struct dot_kernels *k);
+void dot_input_init_avx2(struct dot_kernels *k);
+void dot_float_init_avx2(struct dot_kernels *k);
+void dot_init_avx512(struct dot_kernels *k);
+
+/* What their files share: a row of DOT_FLOAT, and the end of its sum. */
+float dot_row_float(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,
+                    const void *x, size_t n);
+float dot_add_lanes(float lane[DOT_LANES]);
+
+#endif

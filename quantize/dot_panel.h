@@ -1,0 +1,60 @@
+/* dot_panel.h - sixteen rows side by side, a piece of 256 columns at a time: what the fast
+ * versions of dot.h unpack a weight to when it meets many x.
+ *
+ * A vector of 64 bytes holds four columns of each row, so that a lane is a row, x is broadcast
+ * and no sum runs across lanes.  Codes are unsigned; what was added for that is taken off again
+ * by way of the minima.  Panels of DOT_FLOAT are just rows of floats, filled up with zeros to
+ * whole lanes.
+ */
+#ifndef QUANTIZE_DOT_PANEL_H
+#define QUANTIZE_DOT_PANEL_H
+
+#include "quantize/dot.h"
+
+#include <stdint.h>
+
+struct panel_codes {
+    uint8_t step[DOT_PIECE / 4][DOT_PANEL_ROWS][4];
+};
+
+/* (d * (u - offset) + m); the offset is the type's. */
+struct panel_block {
+    struct panel_codes u;
+    float d[8][DOT_PANEL_ROWS], m[8][DOT_PANEL_ROWS];
+};
+
+/* scale: of sixteen columns each, or of 32 in the first eight.  min: pairs in the order of the
+ * sums of dot_super_input. */
+struct panel_super {
+    struct panel_codes u;
+    int8_t scale[16][DOT_PANEL_ROWS];
+    int16_t min[8][DOT_PANEL_ROWS][2];
+    float d[DOT_PANEL_ROWS], m[DOT_PANEL_ROWS];
+};
+
+/* What the codes of a type are: signed (with 128 added in a panel), or unsigned with minima, or
+ * unsigned with 2^n to be taken off, n = 0..5. */
+enum { CODES_MIN = -1, CODES_SIGNED = -2 };
+
+/* The types of both integer forms: id, name, codes, and how many groups a super-block has. */
+#define PANEL_TYPES(BLOCKS, SUPERS)                                                                \
+    BLOCKS(Q4_0, q4_0, 3)                                                                          \
+    BLOCKS(Q4_1, q4_1, CODES_MIN)                                                                  \
+    BLOCKS(Q5_0, q5_0, 4)                                                                          \
+    BLOCKS(Q5_1, q5_1, CODES_MIN)                                                                  \
+    BLOCKS(Q8_0, q8_0, CODES_SIGNED)                                                               \
+    BLOCKS(IQ4_NL, iq4_nl, CODES_SIGNED)                                                           \
+    BLOCKS(MXFP4, mxfp4, CODES_SIGNED)                                                             \
+    SUPERS(Q2_K, q2_k, CODES_MIN, 16)                                                              \
+    SUPERS(Q3_K, q3_k, 2, 16)                                                                      \
+    SUPERS(Q4_K, q4_k, CODES_MIN, 8)                                                               \
+    SUPERS(Q5_K, q5_k, CODES_MIN, 8)                                                               \
+    SUPERS(Q6_K, q6_k, 5, 16)                                                                      \
+    SUPERS(IQ4_XS, iq4_xs, CODES_SIGNED, 8)                                                        \
+    SUPERS(TQ1_0, tq1_0, 0, 8)                                                                     \
+    SUPERS(TQ2_0, tq2_0, 0, 8)
+
+static_assert(sizeof(struct panel_block) % 64 == 0 && sizeof(struct panel_super) % 64 == 0,
+              "panels follow one another on cache lines");
+
+#endif
