@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUE_TEXT = 256, ARRAY_SHOWN = 5, BAR = 40 };
+enum { VALUE_TEXT = 256, ARRAY_SHOWN = 5, BAR = 36 };
 
 /* One value of a metadata array or a scalar, as text. */
 static const char *scalar_text(const struct meta_value *v, char text[VALUE_TEXT])
@@ -183,7 +183,7 @@ static void print_histogram(const struct tensor_stats *s)
     for (int b = 0; b < TENSOR_STATS_BINS; b++) {
         const int bar = (int)((double)BAR * (double)s->bin[b] / (double)most + 0.5);
         printf("%11.4g |%.*s%*s %" PRIu64 "\n", s->from + (b + 0.5) * width, bar,
-               "########################################", BAR - bar, "", s->bin[b]);
+               "####################################", BAR - bar, "", s->bin[b]);
     }
 }
 
@@ -226,7 +226,7 @@ static bool inspect_tensor(const struct checkpoint *c, const char *name, const s
     }
     printf("%s: %s, %s, %zu bytes\n", t->name, t->dtype->name, tensor_shape_text(t, shape),
            t->bytes);
-    printf("mean %.6g, standard deviation %.6g, from %.6g to %.6g\n", stats.mean, stats.deviation,
+    printf("mean %.6g, standard deviation %.6g\nfrom %.6g to %.6g\n", stats.mean, stats.deviation,
            stats.min, stats.max);
     printf("%" PRIu64 " values: %" PRIu64 " zero, %" PRIu64 " NaN, %" PRIu64 " infinite\n\n",
            stats.count, stats.zeros, stats.nans, stats.infinities);

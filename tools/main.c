@@ -36,7 +36,9 @@ static int exit_code(enum err_code code)
 static int run(const struct command *c, int argc, char **argv)
 {
     struct err err = {0};
-    if (c->run(c, argc, argv, &err))
+    if (c->run(c, argc, argv, &err) &&
+        ((fflush(stdout) == 0 && !ferror(stdout)) ||
+         err_set(&err, ERR_IO, "cannot write to standard output")))
         return 0;
     fprintf(stderr, "quern %s: %s\n", c->name, err.text);
     return exit_code(err.code);

@@ -2,8 +2,8 @@
 . tests/cli/lib/tap.sh
 mkdir "$tmp/tokenizer"
 cp "$golden/llama/tokenizer.json" "$golden/llama/tokenizer_config.json" "$tmp/tokenizer"
-# 100 MB of F16.  It is read and encoded by one thread, without AVX2: seconds.
-"$build/tests/bench/make_model" "$in/model" "$tmp/tokenizer" 3 1024 8 4 3072 1024
+# 130 MB of F16.  It is read and encoded by one thread, without AVX2: seconds.
+"$build/tests/bench/make_model" "$in/model" "$tmp/tokenizer" 5 1024 8 4 3072 1024
 sum=$(cksum <"$in/model/model.safetensors")
 
 # Starts a slow run in the background and waits until it writes: $pid.  A child of a shell ignores SIGINT
@@ -31,14 +31,14 @@ stop() { # SIGNAL: sends it and waits: $status
 }
 
 for signal in INT TERM; do
-    start quantize "$in/model" -o "$out/a.gguf" --type Q2_K --threads 1 -q
+    start quantize "$in/model" -o "$out/a.gguf" --type IQ4_XS --threads 1 -q
     stop $signal
     is "SIG$signal: status 130" 130 $status
     is "SIG$signal: one sentence" "quern quantize: stopped; nothing was written" "$(cat "$tmp/stderr")"
     is "SIG$signal: nothing is left" "" "$(ls "$out")"
 done
 
-start quantize "$in/model" -o "$out/a.gguf" --type Q2_K --threads 1 -q
+start quantize "$in/model" -o "$out/a.gguf" --type IQ4_XS --threads 1 -q
 run quantize "$golden/llama" -o "$out/a.gguf" -q
 is "a second run of the same output: status 1" 1 $status
 is "and it leaves the first alone" "quern quantize: $out/a.gguf: another run is writing it" "$(cat "$tmp/stderr")"
@@ -50,7 +50,7 @@ ok "the next run replaces what is left" "$quern" quantize "$golden/llama" -o "$o
 ok "with a whole file" "$quern" verify "$out/a.gguf" "$golden/llama" -q
 is "and nothing else" a.gguf "$(ls "$out")"
 
-start quantize "$in/model" -o "$out/a.gguf" --type Q2_K --threads 2 -q --force
+start quantize "$in/model" -o "$out/a.gguf" --type IQ4_XS --threads 2 -q --force
 stop INT
 is "--force, stopped: status 130" 130 $status
 ok "the file of before is still there" "$quern" verify "$out/a.gguf" "$golden/llama" -q

@@ -9,6 +9,7 @@ case ${1:?usage: sh $0 BUILD_DIR} in
 esac
 quern=$build/quern
 golden=$root/tests/golden/models
+# shellcheck disable=SC2034 # for those who source this
 demo=$root/examples/demo
 tmp=$(mktemp -d)
 in=$tmp/in
@@ -78,7 +79,7 @@ says() {
     [ "$status" -eq 0 ] && grep -Eq -e "$2" "$tmp/stderr"
     code=$?
     result $code "$1"
-    [ $code -eq 0 ] || { echo "# status $status, wanted: $2"; sed 's/^/#   /' "$tmp/stderr"; }
+    [ $code -eq 0 ] || { printf '# status %s, wanted: %s\n' "$status" "$2"; sed 's/^/#   /' "$tmp/stderr"; }
 }
 
 # prints WHAT REGEX: the same of stdout.
@@ -86,7 +87,7 @@ prints() {
     [ "$status" -eq 0 ] && grep -Eq -e "$2" "$tmp/stdout"
     code=$?
     result $code "$1"
-    [ $code -eq 0 ] || { echo "# status $status, wanted: $2"; sed 's/^/#   /' "$tmp/stdout"; }
+    [ $code -eq 0 ] || { printf '# status %s, wanted: %s\n' "$status" "$2"; sed 's/^/#   /' "$tmp/stdout"; }
 }
 
 # Names and checksums of all there is to read and of all that was written.
