@@ -5,7 +5,7 @@
 
 /* Panels multiplied together stay in a core's cache while the x go by, some at a time; for fewer
  * x than `few` unpacking does not pay. */
-enum { TILE_BYTES = 512 * 1024, TILE_PANELS = 4, GROUP = 24, FEW = 4 };
+enum { TILE_BYTES = 512 * 1024, TILE_PANELS = 2, GROUP = 24, FEW = 4 };
 
 void dot_init(struct dot_kernels *k, const struct kernels *codecs, unsigned cpu)
 {

@@ -32,7 +32,7 @@
 enum dot_form { DOT_FLOAT, DOT_BLOCK, DOT_SUPER, DOT_FORMS };
 
 /* Both integer forms come in pieces of 256 columns, the last filled up with zeros. */
-enum { DOT_PIECE = 256, DOT_LANES = 16, DOT_PANEL_ROWS = 16 };
+enum { DOT_PIECE = 256, DOT_LANES = 16, DOT_PANEL_ROWS = 32 };
 
 struct dot_block_input {
     int8_t q[DOT_PIECE];
@@ -43,9 +43,10 @@ static_assert(sizeof(struct dot_block_input) == 320, "whole cache lines");
 
 struct dot_super_input {
     int8_t q[DOT_PIECE];
-    int16_t sum[16]; /* of sixteen q: 0, 2, .. 14 and then 1, 3, .. 15 */
+    int16_t sum[16];  /* of sixteen q: 0, 2, .. 14 and then 1, 3, .. 15 */
+    int16_t sum32[8]; /* of 32 */
     float d;
-    uint8_t zero[28];
+    uint8_t zero[12];
 };
 static_assert(sizeof(struct dot_super_input) == 320, "whole cache lines");
 
@@ -55,7 +56,7 @@ struct dot_kernels;
 typedef float (*dot_row_fn)(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,
                             const void *x, size_t n);
 
-/* Many x.  A panel is up to 16 rows unpacked and laid side by side: pack writes it (the rows that
+/* Many x.  A panel is up to DOT_PANEL_ROWS rows unpacked and laid side by side: pack writes it (the rows that
  * are missing as zeros), multiply adds nothing up but gives y[v * stride + row]. */
 typedef void (*dot_pack_fn)(const struct dot_kernels *k, enum dtype_id type, void *panel,
                             const uint8_t *first, size_t row_bytes, size_t rows, size_t n);

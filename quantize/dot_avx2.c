@@ -27,6 +27,7 @@ INLINE __m256i sums_of(const __m256i p[8])
 INLINE float add_in_order(float y, __m256 terms)
 {
     const __m128 half[2] = {_mm256_castps256_ps128(terms), _mm256_extractf128_ps(terms, 1)};
+    UNROLL
     for (int h = 0; h < 2; h++) {
         y += _mm_cvtss_f32(half[h]);
         y += _mm_cvtss_f32(_mm_movehdup_ps(half[h]));
@@ -39,6 +40,7 @@ INLINE float add_in_order(float y, __m256 terms)
 INLINE float add_blocks(float y, const struct blocks *w, const struct dot_block_input *x, int codes)
 {
     __m256i p[8];
+    UNROLL
     for (int b = 0; b < 8; b++)
         p[b] = _mm256_madd_epi16(multiply_codes(w->u[b], load32(x->q + 32 * b), codes),
                                  _mm256_set1_epi16(1));
@@ -92,6 +94,7 @@ INLINE __m128i sum_pair(__m256i a, __m256i b)
 INLINE float add_super(float y, const struct super *w, const struct dot_super_input *x, int codes)
 {
     __m256i dot = _mm256_setzero_si256();
+    UNROLL
     for (int g = 0; g < 8; g++) {
         const __m256i p = multiply_codes(w->u[g], load32(x->q + 32 * g), codes);
         dot = _mm256_add_epi32(dot, _mm256_madd_epi16(p, scale_at(w->scale, g)));
@@ -124,18 +127,22 @@ INLINE float row_supers(const uint8_t *row, const struct dot_super_input *x, siz
 INLINE void turn(uint8_t *out, size_t apart, const uint8_t *in, size_t row_bytes)
 {
     __m256i a[8], b[8];
+    UNROLL
     for (int i = 0; i < 8; i++)
         a[i] = load32(in + (size_t)i * row_bytes);
+    UNROLL
     for (int i = 0; i < 8; i += 2) {
         b[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
         b[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
     }
+    UNROLL
     for (int h = 0; h < 8; h += 4) {
         a[h] = _mm256_unpacklo_epi64(b[h], b[h + 2]);
         a[h + 1] = _mm256_unpackhi_epi64(b[h], b[h + 2]);
         a[h + 2] = _mm256_unpacklo_epi64(b[h + 1], b[h + 3]);
         a[h + 3] = _mm256_unpackhi_epi64(b[h + 1], b[h + 3]);
     }
+    UNROLL
     for (int i = 0; i < 4; i++) {
         uint8_t *low = out + (size_t)i * apart, *high = low + 4 * apart;
         _mm256_storeu_si256((void *)low, _mm256_permute2x128_si256(a[i], a[i + 4], 0x20));
@@ -143,7 +150,7 @@ INLINE void turn(uint8_t *out, size_t apart, const uint8_t *in, size_t row_bytes
     }
 }
 
-/* Sixteen rows of `units` (a multiple of eight) 32-bit units, one after another. */
+/* The rows of a panel, each of `units` (a multiple of eight) 32-bit units, one after another. */
 static void turn_rows(void *out, const void *in, size_t units)
 {
     const size_t apart = 4 * DOT_PANEL_ROWS;
@@ -153,18 +160,19 @@ static void turn_rows(void *out, const void *in, size_t units)
                  (const uint8_t *)in + 4 * (row * units + i), 4 * units);
 }
 
-/* Signed codes become unsigned with 128 to be taken off. */
-INLINE void store_codes(uint8_t *out, const __m256i u[8], int codes)
+INLINE void store_codes(uint8_t *out, const __m256i u[8], int add)
 {
-    const __m256i flip = _mm256_set1_epi8(codes == CODES_SIGNED ? -128 : 0);
+    UNROLL
     for (int g = 0; g < 8; g++)
-        _mm256_storeu_si256((void *)(out + 32 * g), _mm256_xor_si256(u[g], flip));
+        _mm256_storeu_si256((void *)(out + 32 * g),
+                            _mm256_add_epi8(u[g], _mm256_set1_epi8((char)add)));
 }
 
 INLINE void pack_blocks(void *panel, const uint8_t *first, size_t row_bytes, size_t rows, size_t n,
                         size_t bytes, unpack_blocks_fn unpack, int codes)
 {
     struct panel_block *out = panel;
+    const int add = codes == CODES_MIN ? 0 : codes == CODES_SIGNED ? 128 : 128 - (1 << codes);
     for (size_t i = 0; i < n; i += DOT_PIECE, out++) {
         uint8_t u[DOT_PANEL_ROWS][DOT_PIECE];
         float d[DOT_PANEL_ROWS][8], m[DOT_PANEL_ROWS][8];
@@ -178,7 +186,7 @@ INLINE void pack_blocks(void *panel, const uint8_t *first, size_t row_bytes, siz
                    count / BLOCK_ELEMS * bytes);
             struct blocks w;
             unpack(&w, piece);
-            store_codes(u[row], w.u, codes);
+            store_codes(u[row], w.u, add);
             _mm256_storeu_ps(d[row], w.d);
             if (codes == CODES_MIN)
                 _mm256_storeu_ps(m[row], w.m);
@@ -204,8 +212,9 @@ INLINE void pack_supers(void *panel, const uint8_t *first, size_t row_bytes, siz
             struct super w;
             int16_t scale[16];
             unpack(&w, first + row * row_bytes + i * bytes);
-            store_codes(u[row], w.u, codes);
+            store_codes(u[row], w.u, codes == CODES_SIGNED ? 128 : 0);
             _mm256_storeu_si256((void *)scale, w.scale);
+            UNROLL
             for (int g = 0; g < groups; g++)
                 out->scale[g][row] = (int8_t)scale[groups == 16 ? g / 2 + 8 * (g % 2) : g];
             const __m256i m =

@@ -1,4 +1,5 @@
-/* dot_avx512.c - panels times many x in AVX-512 VNNI.  Same bytes as the reference. */
+/* dot_avx512.c - panels times many x in AVX-512 VNNI.  Same bytes as the reference: integers are
+ * exact in any order, and floats are added in the reference's. */
 #include "quantize/dot.h"
 
 #include "quantize/dot_panel.h"
@@ -6,10 +7,9 @@
 #include <immintrin.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-
-/* x that are multiplied at a time: sums of all stay in registers. */
-enum { COLUMNS = 8 };
+/* x that are multiplied at a time: the sums of all with the rows of a panel, two vectors, stay in
+ * registers. */
+enum { COLUMNS = 6, HALVES = DOT_PANEL_ROWS / 16 };
 
 INLINE __m512i broadcast(const void *p)
 {
@@ -18,111 +18,163 @@ INLINE __m512i broadcast(const void *p)
     return _mm512_set1_epi32(v);
 }
 
-/* sum[c] += four codes of every row times those of x[c], from step `from` on. */
-INLINE void add_products(__m512i *sum, int columns, const struct panel_codes *u, const int8_t *q,
-                         size_t apart, int from, int steps)
+INLINE void set_zero(__m512i sum[COLUMNS][HALVES], int columns)
 {
-#pragma GCC unroll 8
-    for (int s = from; s < from + steps; s++) {
-        const __m512i w = _mm512_load_si512(u->step[s]);
-#pragma GCC unroll 8
-        for (int c = 0; c < columns; c++)
-            sum[c] = _mm512_dpbusd_epi32(sum[c], w, broadcast(q + (size_t)c * apart + 4 * s));
-    }
+    UNROLL
+    for (int c = 0; c < columns; c++)
+        sum[c][0] = sum[c][1] = _mm512_setzero_si512();
 }
 
-INLINE void multiply_supers(float y[][DOT_PANEL_ROWS], int columns, const struct panel_super *w,
-                            const struct dot_super_input *x, size_t supers, int codes, int groups)
+/* sum[c] += four codes of every row times those of x[c], in so many steps. */
+INLINE void add_products(__m512i sum[COLUMNS][HALVES], int columns,
+                         const uint8_t (*step)[DOT_PANEL_ROWS][4], const int8_t *q, size_t apart,
+                         int steps)
 {
-    const size_t apart = supers * sizeof *x;
-    for (size_t b = 0; b < supers; b++, w++, x++) {
-        __m512i dot[COLUMNS], p[COLUMNS];
-        for (int c = 0; c < columns; c++)
-            dot[c] = _mm512_setzero_si512();
-        for (int g = 0; g < groups; g++) {
-            const __m512i scale = _mm512_cvtepi8_epi32(_mm_load_si128((const void *)w->scale[g]));
-            for (int c = 0; c < columns; c++)
-                p[c] = _mm512_setzero_si512();
-            add_products(p, columns, &w->u, x->q, apart, 64 / groups * g, 64 / groups);
-            for (int c = 0; c < columns; c++)
-                dot[c] = _mm512_add_epi32(dot[c], _mm512_mullo_epi32(p[c], scale));
-        }
-        for (int c = 0; c < columns; c++)
-            p[c] = _mm512_setzero_si512();
-        for (int i = 0; i < 8; i++) {
-            const __m512i min = _mm512_load_si512(w->min[i]);
-            const uint8_t *sum = (const uint8_t *)(x->sum + 2 * i);
-            for (int c = 0; c < columns; c++)
-                p[c] = _mm512_dpwssd_epi32(p[c], min, broadcast(sum + (size_t)c * apart));
-        }
-        const __m512 d = _mm512_load_ps(w->d), m = _mm512_load_ps(w->m);
+    UNROLL
+    for (int s = 0; s < steps; s++) {
+        const __m512i w0 = _mm512_load_si512(step[s]), w1 = _mm512_load_si512(step[s][16]);
+        UNROLL
         for (int c = 0; c < columns; c++) {
-            const struct dot_super_input *xc =
-                (const void *)((const uint8_t *)x + (size_t)c * apart);
-            const __m512i whole = codes == CODES_MIN ? dot[c] : _mm512_sub_epi32(dot[c], p[c]);
-            __m512 term = _mm512_mul_ps(d, _mm512_cvtepi32_ps(whole));
-            if (codes == CODES_MIN)
-                term = _mm512_sub_ps(term, _mm512_mul_ps(m, _mm512_cvtepi32_ps(p[c])));
-            term = _mm512_mul_ps(term, _mm512_set1_ps(xc->d));
-            _mm512_storeu_ps(y[c], _mm512_add_ps(_mm512_loadu_ps(y[c]), term));
+            const __m512i x = broadcast(q + (size_t)c * apart + 4 * s);
+            sum[c][0] = _mm512_dpbusd_epi32(sum[c][0], w0, x);
+            sum[c][1] = _mm512_dpbusd_epi32(sum[c][1], w1, x);
         }
     }
 }
 
-INLINE void multiply_blocks(float y[][DOT_PANEL_ROWS], int columns, const struct panel_block *w,
-                            const struct dot_block_input *x, size_t pieces, int codes, int groups)
+/* sum[c] += pairs of minima of every row times sums of x[c]. */
+INLINE void add_minima(__m512i sum[COLUMNS][HALVES], int columns, const struct panel_super *w,
+                       const int16_t *x_sums, size_t apart, int pairs)
+{
+    const uint8_t *x = (const uint8_t *)x_sums;
+    UNROLL
+    for (int i = 0; i < pairs; i++) {
+        const __m512i w0 = _mm512_load_si512(w->min[i]), w1 = _mm512_load_si512(w->min[i][16]);
+        UNROLL
+        for (int c = 0; c < columns; c++) {
+            const __m512i s = broadcast(x + (size_t)c * apart + 4 * i);
+            sum[c][0] = _mm512_dpwssd_epi32(sum[c][0], w0, s);
+            sum[c][1] = _mm512_dpwssd_epi32(sum[c][1], w1, s);
+        }
+    }
+}
+
+/* dot[c] = scales times the sums of the products. */
+INLINE void multiply_codes(__m512i dot[COLUMNS][HALVES], int columns, const struct panel_super *w,
+                           const int8_t *q, size_t apart, int groups)
+{
+    const int steps = DOT_PIECE / 4 / groups;
+    set_zero(dot, columns);
+    for (int g = 0; g < groups; g++) {
+        __m512i p[COLUMNS][HALVES];
+        set_zero(p, columns);
+        add_products(p, columns, w->u.step + steps * g, q + 4 * steps * g, apart, steps);
+        UNROLL
+        for (int h = 0; h < HALVES; h++) {
+            const __m512i scale =
+                _mm512_cvtepi8_epi32(_mm_load_si128((const void *)(w->scale[g] + 16 * h)));
+            UNROLL
+            for (int c = 0; c < columns; c++)
+                dot[c][h] = _mm512_add_epi32(dot[c][h], _mm512_mullo_epi32(p[c][h], scale));
+        }
+    }
+}
+
+INLINE void add_to(float *y, __m512 term)
+{
+    _mm512_store_ps(y, _mm512_add_ps(_mm512_load_ps(y), term));
+}
+
+/* `min`: the type has minima; else they are what the codes have too much. */
+INLINE void multiply_supers(float y[][DOT_PANEL_ROWS], int columns, const struct panel_super *w,
+                            const struct dot_super_input *x, size_t pieces, bool min, int groups)
 {
     const size_t apart = pieces * sizeof *x;
-    const int shift = codes == CODES_SIGNED ? 7 : codes;
-    (void)groups;
-    for (size_t i = 0; i < pieces; i++, w++, x++) {
-        for (int b = 0; b < 8; b++) {
-            __m512i dot[COLUMNS];
-            const __m512 d = _mm512_load_ps(w->d[b]), m = _mm512_load_ps(w->m[b]);
-            for (int c = 0; c < columns; c++)
-                dot[c] = _mm512_setzero_si512();
-            add_products(dot, columns, &w->u, x->q, apart, 8 * b, 8);
-            for (int c = 0; c < columns; c++) {
-                const struct dot_block_input *xc =
-                    (const void *)((const uint8_t *)x + (size_t)c * apart);
-                const __m512i sum = _mm512_set1_epi32(xc->sum[b]);
-                if (codes != CODES_MIN)
-                    dot[c] = _mm512_sub_epi32(dot[c], _mm512_slli_epi32(sum, (unsigned)shift));
-                __m512 term = _mm512_mul_ps(d, _mm512_cvtepi32_ps(dot[c]));
-                if (codes == CODES_MIN)
-                    term = _mm512_add_ps(term, _mm512_mul_ps(m, _mm512_cvtepi32_ps(sum)));
-                term = _mm512_mul_ps(term, _mm512_set1_ps(xc->d[b]));
-                _mm512_storeu_ps(y[c], _mm512_add_ps(_mm512_loadu_ps(y[c]), term));
+    for (size_t b = 0; b < pieces; b++, w++, x++) {
+        __m512i dot[COLUMNS][HALVES], low[COLUMNS][HALVES];
+        multiply_codes(dot, columns, w, x->q, apart, groups);
+        set_zero(low, columns);
+        add_minima(low, columns, w, groups == 16 ? x->sum : x->sum32, apart, groups / 2);
+        UNROLL
+        for (int c = 0; c < columns; c++) {
+            const __m512 dx = _mm512_set1_ps(x[(size_t)c * pieces].d);
+            UNROLL
+            for (int h = 0; h < HALVES; h++) {
+                const __m512i whole = min ? dot[c][h] : _mm512_sub_epi32(dot[c][h], low[c][h]);
+                __m512 term =
+                    _mm512_mul_ps(_mm512_load_ps(w->d + 16 * h), _mm512_cvtepi32_ps(whole));
+                if (min)
+                    term = _mm512_sub_ps(term, _mm512_mul_ps(_mm512_load_ps(w->m + 16 * h),
+                                                             _mm512_cvtepi32_ps(low[c][h])));
+                add_to(y[c] + 16 * h, _mm512_mul_ps(term, dx));
             }
         }
     }
 }
 
-/* All x, COLUMNS at a time and then one by one. */
-#define MULTIPLY(name, form, pieces_type, input_type, codes, groups)                               \
+INLINE void multiply_blocks(float y[][DOT_PANEL_ROWS], int columns, const struct panel_block *w,
+                            const struct dot_block_input *x, size_t pieces, bool min, int groups)
+{
+    const size_t apart = pieces * sizeof *x;
+    for (size_t i = 0; i < pieces; i++, w++, x++)
+        for (int b = 0; b < groups; b++) {
+            __m512i dot[COLUMNS][HALVES];
+            set_zero(dot, columns);
+            add_products(dot, columns, w->u.step + 8 * b, x->q + 32 * b, apart, 8);
+            UNROLL
+            for (int c = 0; c < columns; c++) {
+                const __m512 dx = _mm512_set1_ps(x[(size_t)c * pieces].d[b]);
+                const __m512i sum = _mm512_set1_epi32(x[(size_t)c * pieces].sum[b]);
+                UNROLL
+                for (int h = 0; h < HALVES; h++) {
+                    const __m512i whole =
+                        min ? dot[c][h] : _mm512_sub_epi32(dot[c][h], _mm512_slli_epi32(sum, 7));
+                    __m512 term =
+                        _mm512_mul_ps(_mm512_load_ps(w->d[b] + 16 * h), _mm512_cvtepi32_ps(whole));
+                    if (min)
+                        term = _mm512_add_ps(term, _mm512_mul_ps(_mm512_load_ps(w->m[b] + 16 * h),
+                                                                 _mm512_cvtepi32_ps(sum)));
+                    add_to(y[c] + 16 * h, _mm512_mul_ps(term, dx));
+                }
+            }
+        }
+}
+
+/* All x: six at a time, then two, then one. */
+#define MULTIPLY(name, form, input, min, groups)                                                   \
     static void multiply_##name(float *y, size_t stride, const void *panel, size_t rows,           \
                                 const void *x, size_t vectors, size_t n)                           \
     {                                                                                              \
         const size_t pieces = (n + DOT_PIECE - 1) / DOT_PIECE;                                     \
-        const struct input_type *in = x;                                                           \
-        for (size_t v = 0; v < vectors;) {                                                         \
+        const struct input *in = x;                                                                \
+        while (vectors > 0) {                                                                      \
             _Alignas(64) float sum[COLUMNS][DOT_PANEL_ROWS] = {0};                                 \
-            const size_t columns = vectors - v < COLUMNS ? 1 : COLUMNS;                            \
+            const size_t columns = vectors >= COLUMNS ? COLUMNS : vectors >= 2 ? 2 : 1;            \
             if (columns == COLUMNS)                                                                \
-                multiply_##form(sum, COLUMNS, panel, in + v * pieces, pieces, codes, groups);      \
+                multiply_##form(sum, COLUMNS, panel, in, pieces, min, groups);                     \
+            else if (columns == 2)                                                                 \
+                multiply_##form(sum, 2, panel, in, pieces, min, groups);                           \
             else                                                                                   \
-                multiply_##form(sum, 1, panel, in + v * pieces, pieces, codes, groups);            \
-            for (size_t c = 0; c < columns; c++, v++)                                              \
-                memcpy(y + v * stride, sum[c], rows * sizeof *y);                                  \
+                multiply_##form(sum, 1, panel, in, pieces, min, groups);                           \
+            for (size_t c = 0; c < columns; c++, y += stride)                                      \
+                memcpy(y, sum[c], rows * sizeof *y);                                               \
+            in += columns * pieces;                                                                \
+            vectors -= columns;                                                                    \
         }                                                                                          \
     }
-#define BLOCKS(ID, name, codes) MULTIPLY(name, blocks, panel_block, dot_block_input, codes, 8)
-#define SUPERS(ID, name, codes, groups)                                                            \
-    MULTIPLY(name, supers, panel_super, dot_super_input, codes, groups)
-PANEL_TYPES(BLOCKS, SUPERS)
+MULTIPLY(blocks_off, blocks, dot_block_input, false, 8)
+MULTIPLY(blocks_min, blocks, dot_block_input, true, 8)
+MULTIPLY(supers_off_8, supers, dot_super_input, false, 8)
+MULTIPLY(supers_off_16, supers, dot_super_input, false, 16)
+MULTIPLY(supers_min_8, supers, dot_super_input, true, 8)
+MULTIPLY(supers_min_16, supers, dot_super_input, true, 16)
 
 void dot_init_avx512(struct dot_kernels *k)
 {
-#define SET(ID, name, ...) k->multiply[DTYPE_##ID] = multiply_##name;
-    PANEL_TYPES(SET, SET)
+#define BLOCKS(ID, name, codes)                                                                    \
+    k->multiply[DTYPE_##ID] = (codes) == CODES_MIN ? multiply_blocks_min : multiply_blocks_off;
+#define SUPERS(ID, name, codes, groups)                                                            \
+    k->multiply[DTYPE_##ID] =                                                                      \
+        (codes) == CODES_MIN ? multiply_supers_min_##groups : multiply_supers_off_##groups;
+    PANEL_TYPES(BLOCKS, SUPERS)
 }

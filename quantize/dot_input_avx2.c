@@ -98,6 +98,7 @@ static void quantize_super(void *restrict x8, const float *restrict x, size_t n)
             sum_codes(sum, q);
             out->sum[g] = (int16_t)sum[0];
             out->sum[8 + g] = (int16_t)sum[1];
+            out->sum32[g] = (int16_t)(sum[0] + sum[1]);
         }
     }
 }

@@ -1,8 +1,8 @@
-/* dot_panel.h - sixteen rows side by side, a piece of 256 columns at a time: what the fast
+/* dot_panel.h - 32 rows side by side, a piece of 256 columns at a time: what the fast
  * versions of dot.h unpack a weight to when it meets many x.
  *
- * A vector of 64 bytes holds four columns of each row, so that a lane is a row, x is broadcast
- * and no sum runs across lanes.  Codes are unsigned; what was added for that is taken off again
+ * Four columns of a row stand together, so that a 32-bit lane is a row, x is broadcast and no sum
+ * runs across lanes.  Codes are unsigned; what was added for that is taken off again
  * by way of the minima.  Panels of DOT_FLOAT are just rows of floats, filled up with zeros to
  * whole lanes.
  */
@@ -13,18 +13,23 @@
 
 #include <stdint.h>
 
+/* In front of a loop over registers, whose numbers must be constants. */
+#define UNROLL _Pragma("GCC unroll 16")
+#define INLINE static inline __attribute__((always_inline))
+
 struct panel_codes {
     uint8_t step[DOT_PIECE / 4][DOT_PANEL_ROWS][4];
 };
 
-/* (d * (u - offset) + m); the offset is the type's. */
+/* d * (u - 128), or d * u + m in a type with minima. */
 struct panel_block {
     struct panel_codes u;
     float d[8][DOT_PANEL_ROWS], m[8][DOT_PANEL_ROWS];
 };
 
-/* scale: of sixteen columns each, or of 32 in the first eight.  min: pairs in the order of the
- * sums of dot_super_input. */
+/* Groups are of sixteen columns, or of 32 and then there are eight.  min is in pairs of groups, in
+ * the order of the sums of dot_super_input; without minima it is what was added to the codes,
+ * times the scale. */
 struct panel_super {
     struct panel_codes u;
     int8_t scale[16][DOT_PANEL_ROWS];
@@ -32,8 +37,8 @@ struct panel_super {
     float d[DOT_PANEL_ROWS], m[DOT_PANEL_ROWS];
 };
 
-/* What the codes of a type are: signed (with 128 added in a panel), or unsigned with minima, or
- * unsigned with 2^n to be taken off, n = 0..5. */
+/* What the codes of a type are in unpacked blocks: signed, or unsigned with minima, or unsigned
+ * with 2^n to be taken off, n = 0..5. */
 enum { CODES_MIN = -1, CODES_SIGNED = -2 };
 
 /* The types of both integer forms: id, name, codes, and how many groups a super-block has. */

@@ -214,6 +214,8 @@ static void quantize_super(void *restrict x8, const float *restrict x, size_t n)
         out->d = quantize_codes(out->q, x + SUPER_ELEMS * i, SUPER_ELEMS);
         for (size_t g = 0; g < 16; g++)
             out->sum[g / 2 + 8 * (g % 2)] = (int16_t)sum_codes(out->q + 16 * g, 16);
+        for (size_t g = 0; g < 8; g++)
+            out->sum32[g] = (int16_t)sum_codes(out->q + 32 * g, 32);
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/block.h"
 #include "core/half.h"
+#include "quantize/dot_panel.h"
 #include "quantize/value_table.h"
 
 #include <immintrin.h>
@@ -99,6 +100,7 @@ INLINE __m128i even_first(__m128i bytes)
 }
 
 #define UNPACK_BLOCKS(block, codes)                                                                \
+    UNROLL                                                                                         \
     for (int b = 0; b < 8; b++) {                                                                  \
         const uint8_t *at = piece + (size_t)b * sizeof(struct block);                              \
         out->u[b] = codes;                                                                         \
@@ -139,6 +141,7 @@ INLINE void unpack_mxfp4(struct blocks *out, const uint8_t *piece)
 {
     const __m256i values = _mm256_broadcastsi128_si256(load16(mxfp4_values));
     uint8_t e[8];
+    UNROLL
     for (int b = 0; b < 8; b++) {
         const uint8_t *at = piece + (size_t)b * sizeof(struct block_mxfp4);
         out->u[b] = _mm256_shuffle_epi8(values, nibbles(FIELD(block_mxfp4, qs)));
@@ -155,6 +158,7 @@ INLINE void unpack_q2_k(struct super *out, const uint8_t *at)
 {
     const __m128i packed = even_first(load16(FIELD(block_q2_k, scales))), low = _mm_set1_epi8(15);
     const __m256i qs[2] = {load32(FIELD(block_q2_k, qs)), load32(FIELD(block_q2_k, qs) + 32)};
+    UNROLL
     for (int g = 0; g < 8; g++)
         out->u[g] = bits_at(qs[g / 4], 2 * (g % 4), 3);
     out->scale = _mm256_cvtepu8_epi16(_mm_and_si128(packed, low));
@@ -177,6 +181,7 @@ INLINE void unpack_q3_k(struct super *out, const uint8_t *at)
         _mm_sub_epi8(_mm_or_si128(low, _mm_slli_epi16(top, 4)), _mm_set1_epi8(32));
     const __m256i qs[2] = {load32(FIELD(block_q3_k, qs)), load32(FIELD(block_q3_k, qs) + 32)};
     const __m256i hmask = load32(FIELD(block_q3_k, hmask));
+    UNROLL
     for (int g = 0; g < 8; g++) {
         const __m256i high = g < 2 ? _mm256_slli_epi16(bits_at(hmask, 0, (char)(1 << g)), 2 - g)
                                    : bits_at(hmask, g - 2, 4);
@@ -200,6 +205,7 @@ INLINE void unpack_scales(struct super *out, const uint8_t *s)
 
 INLINE void unpack_q4_k(struct super *out, const uint8_t *at)
 {
+    UNROLL
     for (int p = 0; p < 4; p++) {
         const __m256i qs = load32(FIELD(block_q4_k, qs) + 32 * p);
         out->u[2 * p] = bits_at(qs, 0, 15);
@@ -213,6 +219,7 @@ INLINE void unpack_q4_k(struct super *out, const uint8_t *at)
 INLINE void unpack_q5_k(struct super *out, const uint8_t *at)
 {
     const __m256i qh = load32(FIELD(block_q5_k, qh));
+    UNROLL
     for (int g = 0; g < 8; g++) {
         const __m256i low = bits_at(load32(FIELD(block_q5_k, qs) + 32 * (g / 2)), 4 * (g % 2), 15);
         const __m256i high = g < 4 ? _mm256_slli_epi16(bits_at(qh, 0, (char)(1 << g)), 4 - g)
@@ -226,6 +233,7 @@ INLINE void unpack_q5_k(struct super *out, const uint8_t *at)
 
 INLINE void unpack_q6_k(struct super *out, const uint8_t *at)
 {
+    UNROLL
     for (int h = 0; h < 2; h++) {
         const __m256i a = load32(FIELD(block_q6_k, ql) + 64 * h);
         const __m256i b = load32(FIELD(block_q6_k, ql) + 64 * h + 32);
@@ -243,6 +251,7 @@ INLINE void unpack_q6_k(struct super *out, const uint8_t *at)
 INLINE void unpack_iq4_xs(struct super *out, const uint8_t *at)
 {
     const __m256i values = _mm256_broadcastsi128_si256(load16(iq4_values));
+    UNROLL
     for (int g = 0; g < 8; g++)
         out->u[g] = _mm256_shuffle_epi8(values, nibbles(FIELD(block_iq4_xs, qs) + 16 * g));
     const __m128i both = _mm_cvtsi32_si128((int)load_u32(FIELD(block_iq4_xs, scales_l)));
@@ -272,6 +281,7 @@ INLINE __m256i take_trits(__m256i *q)
 INLINE void unpack_tq1_0(struct super *out, const uint8_t *at)
 {
     __m256i q = load32(FIELD(block_tq1_0, qs));
+    UNROLL
     for (int k = 0; k < 5; k++)
         out->u[k] = take_trits(&q);
     /* The other sixteen bytes beside the last four: planes 0 and 1, 2 and 3, 4 and all four. */
@@ -279,6 +289,7 @@ INLINE void unpack_tq1_0(struct super *out, const uint8_t *at)
     q = _mm256_set_m128i(_mm_cvtsi32_si128((int)load_u32(FIELD(block_tq1_0, qh))),
                          load16(FIELD(block_tq1_0, qs) + 32));
     __m256i plane[5];
+    UNROLL
     for (int k = 0; k < 5; k++) {
         plane[k] = take_trits(&q);
         rest[k] = _mm256_castsi256_si128(plane[k]);
@@ -287,6 +298,7 @@ INLINE void unpack_tq1_0(struct super *out, const uint8_t *at)
                                                     _mm256_extracti128_si256(plane[1], 1)),
                                  _mm_unpacklo_epi32(_mm256_extracti128_si256(plane[2], 1),
                                                     _mm256_extracti128_si256(plane[3], 1)));
+    UNROLL
     for (int k = 0; k < 3; k++)
         out->u[5 + k] = _mm256_set_m128i(rest[2 * k + 1], rest[2 * k]);
     out->scale = _mm256_set1_epi16(1);
@@ -296,6 +308,7 @@ INLINE void unpack_tq1_0(struct super *out, const uint8_t *at)
 INLINE void unpack_tq2_0(struct super *out, const uint8_t *at)
 {
     const __m256i qs[2] = {load32(FIELD(block_tq2_0, qs)), load32(FIELD(block_tq2_0, qs) + 32)};
+    UNROLL
     for (int g = 0; g < 8; g++)
         out->u[g] = bits_at(qs[g / 4], 2 * (g % 4), 3);
     out->scale = _mm256_set1_epi16(1);

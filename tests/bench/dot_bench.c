@@ -159,13 +159,14 @@ int main(int argc, char **argv)
 {
     const int threads = argc > 1 ? atoi(argv[1]) : 2;
     const size_t bytes = (size_t)(argc > 2 ? atoi(argv[2]) : 192) << 20;
+    const size_t least = (size_t)PROMPT_ROWS * COLS * sizeof(float);
     struct kernels codecs;
     struct dot_kernels k;
     struct bench b = {.k = &k, .scratch_bytes = dot_scratch_bytes(COLS)};
     struct err err;
     kernels_init(&codecs, cpu_features());
     dot_init(&k, &codecs, cpu_features());
-    uint8_t *data = mem_alloc(bytes, 1);
+    uint8_t *data = mem_alloc(bytes > least ? bytes : least, 1);
     b.scratch = mem_alloc((size_t)threads, b.scratch_bytes);
     if (!data || !b.scratch || !pool_open(&b.pool, threads, &err))
         return 1;
