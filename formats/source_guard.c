@@ -23,8 +23,9 @@ bool source_guard_file(const char *in, const char *out, struct err *err)
         return err_set(err, ERR_USAGE, "%s: is the source file %s; write to another name", out, in);
     const int n = snprintf(temporary, sizeof temporary, "%s.tmp", out);
     if (n > 0 && n < PATH_ROOM && same(&st, temporary))
-        return err_set(err, ERR_USAGE, "%s: its temporary file would be the source %s; write to another name",
-                       out, in);
+        return err_set(err, ERR_USAGE,
+                       "%s: its temporary file would be the source %s; write to another name", out,
+                       in);
     return true;
 }
 
@@ -43,7 +44,8 @@ static bool guard_folder(const char *folder, const char *out, struct err *err)
     if (!d)
         return true;
     for (const struct dirent *e; ok && (e = readdir(d));) {
-        const int n = guards(e->d_name) ? snprintf(path, sizeof path, "%s/%s", folder, e->d_name) : 0;
+        const int n =
+            guards(e->d_name) ? snprintf(path, sizeof path, "%s/%s", folder, e->d_name) : 0;
         if (n > 0 && n < PATH_ROOM)
             ok = source_guard_file(path, out, err);
     }

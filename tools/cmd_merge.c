@@ -47,6 +47,7 @@ const struct command cmd_merge = {
     .name = "merge",
     .usage = "FILE-00001-of-0000N.gguf -o OUT.gguf [OPTION]...",
     .summary = "the files of a split GGUF into one",
-    .text = "Name any file of the set; the others are found beside it, and one that is missing is named.\n",
+    .text = "Name any file of the set; the others are found beside it, and one that is missing is "
+            "named.\n",
     .run = run_merge,
 };

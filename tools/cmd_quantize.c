@@ -21,25 +21,38 @@ static bool run_quantize(const struct command *me, int argc, char **argv, struct
     const struct opt table[] = {
         {"output", 'o', OPT_TEXT, &o.out, "OUT.gguf", "the file to write"},
         OPT_FORCE(&s.common),
-        {"type", 0, OPT_TEXT, &o.type, "TYPE", "the recipe, one of `quern codecs` (default: Q4_K_M)"},
-        {"imatrix", 0, OPT_TEXT, &o.imatrix, "FILE", "importance of the columns: llama.cpp's .dat or .gguf"},
+        {"type", 0, OPT_TEXT, &o.type, "TYPE",
+         "the recipe, one of `quern codecs` (default: Q4_K_M)"},
+        {"imatrix", 0, OPT_TEXT, &o.imatrix, "FILE",
+         "importance of the columns: llama.cpp's .dat or .gguf"},
         {"report", 0, OPT_TEXT, &o.report, "FILE.json", "write the table as JSON, too"},
-        {"verify", 0, OPT_FLAG, &o.verify, NULL, "then compare every tensor of the file with its source"},
-        {"dry-run", 0, OPT_FLAG, &o.dry_run, NULL, "say what would be done and how large the file would be"},
+        {"verify", 0, OPT_FLAG, &o.verify, NULL,
+         "then compare every tensor of the file with its source"},
+        {"dry-run", 0, OPT_FLAG, &o.dry_run, NULL,
+         "say what would be done and how large the file would be"},
         {"no-table", 0, OPT_FLAG, &o.no_table, NULL, "only the totals, not a line a tensor"},
         OPT_HEADING("Which tensor gets which type"),
-        {"tensor-type", 0, OPT_LIST, &overrides, "REGEX=TYPE", "tensors whose name the regular expression finds get TYPE; may be given again, the first that matches counts"},
-        {"output-type", 0, OPT_TEXT, &o.recipe.output_type, "TYPE", "the output matrix (of a tied model: the embedding)"},
+        {"tensor-type", 0, OPT_LIST, &overrides, "REGEX=TYPE",
+         "tensors whose name the regular expression finds get TYPE; may be given again, the first "
+         "that matches counts"},
+        {"output-type", 0, OPT_TEXT, &o.recipe.output_type, "TYPE",
+         "the output matrix (of a tied model: the embedding)"},
         {"embedding-type", 0, OPT_TEXT, &o.recipe.embedding_type, "TYPE", "the token embedding"},
-        {"leave-output", 0, OPT_FLAG, &o.recipe.leave_output, NULL, "the output matrix stays as it is in the source"},
+        {"leave-output", 0, OPT_FLAG, &o.recipe.leave_output, NULL,
+         "the output matrix stays as it is in the source"},
         {"pure", 0, OPT_FLAG, &o.recipe.pure, NULL, "one type for all, no mixture"},
-        {"recipe", 0, OPT_TEXT, &o.flavour, "RULES", "whose mixture: stock (llama.cpp of 2026) or stock-2025"},
-        {"no-fallback", 0, OPT_FLAG, &o.recipe.no_fallback, NULL, "refuse where columns do not divide into TYPE's blocks, instead of a larger type"},
+        {"recipe", 0, OPT_TEXT, &o.flavour, "RULES",
+         "whose mixture: stock (llama.cpp of 2026) or stock-2025"},
+        {"no-fallback", 0, OPT_FLAG, &o.recipe.no_fallback, NULL,
+         "refuse where columns do not divide into TYPE's blocks, instead of a larger type"},
         OPT_HEADING("The source"),
-        {"allow-requantize", 0, OPT_FLAG, &o.allow_requantize, NULL, "quantize what is quantized already"},
-        {"allow-nan", 0, OPT_FLAG, &o.allow_nan, NULL, "keep NaN and infinities out of the search and store 0 in their place (they are counted)"},
+        {"allow-requantize", 0, OPT_FLAG, &o.allow_requantize, NULL,
+         "quantize what is quantized already"},
+        {"allow-nan", 0, OPT_FLAG, &o.allow_nan, NULL,
+         "keep NaN and infinities out of the search and store 0 in their place (they are counted)"},
         {"name", 0, OPT_TEXT, &o.plan.name, "NAME", "general.name (default: from the source)"},
-        {"pre", 0, OPT_TEXT, &o.plan.pre, "NAME", "the pre-tokenizer's name in llama.cpp, where it is not recognised"},
+        {"pre", 0, OPT_TEXT, &o.plan.pre, "NAME",
+         "the pre-tokenizer's name in llama.cpp, where it is not recognised"},
         OPT_COMMON(&s.common),
         OPT_END,
     };
@@ -59,11 +72,13 @@ const struct command cmd_quantize = {
     .name = "quantize",
     .usage = "SOURCE -o OUT.gguf [--type TYPE] [OPTION]...",
     .summary = "a model folder or GGUF to a quantized GGUF, in one pass, with what was lost",
-    .text = "SOURCE is a model folder, a safetensors file, or a GGUF; `quern quantize SOURCE OUT TYPE`\n"
-            "works, too. The types are those of llama.cpp, and so are the files; the search for the\n"
-            "scales is quern's own and leaves less error at the same bytes.\n\n"
-            "  quern quantize Llama-3.2-1B -o llama-3.2-1b-Q4_K_M.gguf --type Q4_K_M\n"
-            "  quern quantize model-F16.gguf -o model-Q2_K.gguf --type Q2_K --imatrix imatrix.gguf\n"
-            "  quern quantize model --type Q3_K_M --tensor-type 'attn_v=Q6_K' --dry-run\n",
+    .text =
+        "SOURCE is a model folder, a safetensors file, or a GGUF; `quern quantize SOURCE OUT "
+        "TYPE`\n"
+        "works, too. The types are those of llama.cpp, and so are the files; the search for the\n"
+        "scales is quern's own and leaves less error at the same bytes.\n\n"
+        "  quern quantize Llama-3.2-1B -o llama-3.2-1b-Q4_K_M.gguf --type Q4_K_M\n"
+        "  quern quantize model-F16.gguf -o model-Q2_K.gguf --type Q2_K --imatrix imatrix.gguf\n"
+        "  quern quantize model --type Q3_K_M --tensor-type 'attn_v=Q6_K' --dry-run\n",
     .run = run_quantize,
 };

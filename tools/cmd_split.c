@@ -44,7 +44,8 @@ static bool run_split(const struct command *me, int argc, char **argv, struct er
     bool done;
     const struct opt table[] = {
         {"output", 'o', OPT_TEXT, &o.out, "PREFIX", "write PREFIX-00001-of-0000N.gguf and so on"},
-        {"max-size", 0, OPT_BYTES, &o.max_size, "SIZE", "at most so much tensor data a file: 2GiB, 500M"},
+        {"max-size", 0, OPT_BYTES, &o.max_size, "SIZE",
+         "at most so much tensor data a file: 2GiB, 500M"},
         {"max-tensors", 0, OPT_COUNT, &o.max_tensors, "N", "at most so many tensors a file"},
         OPT_FORCE(&s.common),
         OPT_COMMON(&s.common),
@@ -53,7 +54,8 @@ static bool run_split(const struct command *me, int argc, char **argv, struct er
     if (!command_parse(me, table, &s.common, &argc, argv, 1, 1, &done, err) || done)
         return done;
     if (!o.out)
-        return err_set(err, ERR_USAGE, "-o PREFIX is needed; usage: quern %s %s", me->name, me->usage);
+        return err_set(err, ERR_USAGE, "-o PREFIX is needed; usage: quern %s %s", me->name,
+                       me->usage);
     if (!o.max_size && !o.max_tensors)
         return err_set(err, ERR_USAGE, "--max-size SIZE or --max-tensors N is needed");
     const bool ok = session_open(&s, err) && split(argv[0], &o, &s, err);
@@ -65,8 +67,9 @@ const struct command cmd_split = {
     .name = "split",
     .usage = "FILE.gguf -o PREFIX --max-size SIZE [OPTION]...",
     .summary = "one GGUF file into several",
-    .text = "Copies the tensors, byte for byte, into files of a given size. Stock llama.cpp loads the\n"
-            "first and finds the others. All files appear or none.\n\n"
-            "  quern split model.gguf -o model --max-size 4GiB\n",
+    .text =
+        "Copies the tensors, byte for byte, into files of a given size. Stock llama.cpp loads the\n"
+        "first and finds the others. All files appear or none.\n\n"
+        "  quern split model.gguf -o model --max-size 4GiB\n",
     .run = run_split,
 };

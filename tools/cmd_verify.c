@@ -8,7 +8,8 @@ static bool run_verify(const struct command *me, int argc, char **argv, struct e
     struct plan_options options = {0};
     bool no_table = false, done;
     const struct opt table[] = {
-        {"pre", 0, OPT_TEXT, &options.pre, "NAME", "the pre-tokenizer's name that was given to convert"},
+        {"pre", 0, OPT_TEXT, &options.pre, "NAME",
+         "the pre-tokenizer's name that was given to convert"},
         {"no-table", 0, OPT_FLAG, &no_table, NULL, "only the totals, not a line a tensor"},
         OPT_COMMON(&s.common),
         OPT_END,
@@ -30,10 +31,12 @@ const struct command cmd_verify = {
     .name = "verify",
     .usage = "FILE.gguf SOURCE [OPTION]...",
     .summary = "prove every tensor of a GGUF against its source",
-    .text = "Takes every tensor of SOURCE (a model folder, a safetensors file, another GGUF) through the\n"
-            "edits that its architecture asks for, and compares it with the tensor in FILE, whatever\n"
-            "tool made that: bit for bit where the type can hold the values, rounded as the type\n"
-            "rounds, or, in blocks, as an error. Exit status 1 if a tensor is not its source's.\n\n"
-            "  quern verify model-Q4_K_M.gguf path/to/model-folder\n",
+    .text =
+        "Takes every tensor of SOURCE (a model folder, a safetensors file, another GGUF) through "
+        "the\n"
+        "edits that its architecture asks for, and compares it with the tensor in FILE, whatever\n"
+        "tool made that: bit for bit where the type can hold the values, rounded as the type\n"
+        "rounds, or, in blocks, as an error. Exit status 1 if a tensor is not its source's.\n\n"
+        "  quern verify model-Q4_K_M.gguf path/to/model-folder\n",
     .run = run_verify,
 };

@@ -43,10 +43,10 @@ bool command_parse(const struct command *me, const struct opt *table,
         return true;
     }
     if (*argc < least)
-        return err_set(err, ERR_USAGE, "%s; usage: quern %s %s", *argc ? "an argument is missing"
-                       : "no file is named", me->name, me->usage);
+        return err_set(err, ERR_USAGE, "%s; usage: quern %s %s",
+                       *argc ? "an argument is missing" : "no file is named", me->name, me->usage);
     if (*argc > most)
-        return err_set(err, ERR_USAGE, "'%s' is one argument too many; usage: quern %s %s", argv[most],
-                       me->name, me->usage);
+        return err_set(err, ERR_USAGE, "'%s' is one argument too many; usage: quern %s %s",
+                       argv[most], me->name, me->usage);
     return true;
 }

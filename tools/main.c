@@ -8,9 +8,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &cmd_convert, &cmd_quantize, &cmd_verify, &cmd_compare,
-    &cmd_inspect, &cmd_split,    &cmd_merge,  &cmd_codecs,
-    &cmd_tokenize,
+    &cmd_convert, &cmd_quantize, &cmd_verify, &cmd_compare,  &cmd_inspect,
+    &cmd_split,   &cmd_merge,    &cmd_codecs, &cmd_tokenize,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -36,9 +35,8 @@ static int exit_code(enum err_code code)
 static int run(const struct command *c, int argc, char **argv)
 {
     struct err err = {0};
-    if (c->run(c, argc, argv, &err) &&
-        ((fflush(stdout) == 0 && !ferror(stdout)) ||
-         err_set(&err, ERR_IO, "cannot write to standard output")))
+    if (c->run(c, argc, argv, &err) && ((fflush(stdout) == 0 && !ferror(stdout)) ||
+                                        err_set(&err, ERR_IO, "cannot write to standard output")))
         return 0;
     fprintf(stderr, "quern %s: %s\n", c->name, err.text);
     return exit_code(err.code);

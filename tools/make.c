@@ -139,7 +139,8 @@ static bool use_importance(struct make *m, struct err *err)
         session_say(m->s, "  entries for no tensor of this model: %zu, the first '%s'\n",
                     found.unused, found.first_unused);
     if (found.unseen)
-        session_say(m->s, "  experts that calibration never reached: %zu; they are encoded without\n",
+        session_say(m->s,
+                    "  experts that calibration never reached: %zu; they are encoded without\n",
                     found.unseen);
     meta_set_text(&m->meta, "quantize.imatrix.file", m->o->imatrix);
     if (m->imatrix.datasets)
@@ -174,13 +175,15 @@ static void say_fallbacks(struct make *m)
     const struct plan_tensor *t = &m->plan.tensor[c->first_fallback];
     const int64_t bytes = c->fallback_bytes;
     char size[TERM_TEXT];
-    session_say(m->s,
-                "fallback: %zu of %zu tensors, %.1f%% of the weights, have columns that are not whole "
-                "blocks\n          and get another type: %s%s in all ('%s', %" PRIu64
-                " columns: %s, not %s);\n          --no-fallback refuses\n",
-                c->fallbacks, c->tensors, 100.0 * (double)c->fallback_params / (double)c->params,
-                bytes < 0 ? "-" : "+", term_size((uint64_t)(bytes < 0 ? -bytes : bytes), size), t->out.name, tensor_cols(&t->out),
-                m->choice[c->first_fallback].dtype->name, m->choice[c->first_fallback].wanted->name);
+    session_say(
+        m->s,
+        "fallback: %zu of %zu tensors, %.1f%% of the weights, have columns that are not whole "
+        "blocks\n          and get another type: %s%s in all ('%s', %" PRIu64
+        " columns: %s, not %s);\n          --no-fallback refuses\n",
+        c->fallbacks, c->tensors, 100.0 * (double)c->fallback_params / (double)c->params,
+        bytes < 0 ? "-" : "+", term_size((uint64_t)(bytes < 0 ? -bytes : bytes), size), t->out.name,
+        tensor_cols(&t->out), m->choice[c->first_fallback].dtype->name,
+        m->choice[c->first_fallback].wanted->name);
 }
 
 /* The paragraph before the work: what comes from where and what it will be. */
@@ -199,11 +202,13 @@ static void say_plan(struct make *m)
                 m->source.container->name,
                 m->plan.arch ? m->plan.arch->name : "architecture not in the table",
                 m->plan.tensors, term_count(params, weights), term_size(bytes, size));
-    session_say(m->s, "output: %s: %s, %s, %.2f bits a weight\n", m->o->out ? m->o->out : "(none: dry run)",
+    session_say(m->s, "output: %s: %s, %s, %.2f bits a weight\n",
+                m->o->out ? m->o->out : "(none: dry run)",
                 m->o->type ? m->o->type : "the source's types", term_size(m->bytes, size),
                 params ? bits / (double)params : 0.0);
     say_types(m);
-    session_say(m->s, "with:   %d threads, %s kernels\n", pool_threads(m->s->pool), m->s->kernels.name);
+    session_say(m->s, "with:   %d threads, %s kernels\n", pool_threads(m->s->pool),
+                m->s->kernels.name);
     for (size_t i = 0; i < m->plan.notes; i++)
         session_say(m->s, "note:   %s\n", m->plan.note[i]);
     say_fallbacks(m);
@@ -216,7 +221,7 @@ static void say_after(struct make *m)
     for (size_t i = 0; i < m->plan.tensors; i++) {
         *(m->result[i].copied ? &kept : &zeroed) += m->result[i].nonfinite;
         exact += m->result[i].kept_rows > 0 &&
-                m->result[i].kept_rows == tensor_rows(&m->plan.tensor[i].out);
+                 m->result[i].kept_rows == tensor_rows(&m->plan.tensor[i].out);
     }
     if (exact)
         session_say(m->s,
@@ -224,9 +229,13 @@ static void say_after(struct make *m)
                     "or requantized) and are kept\n",
                     exact);
     if (kept)
-        session_say(m->s, "NaN:    %" PRIu64 " values that are NaN or infinite are copied as they are\n", kept);
+        session_say(m->s,
+                    "NaN:    %" PRIu64 " values that are NaN or infinite are copied as they are\n",
+                    kept);
     if (zeroed)
-        session_say(m->s, "NaN:    %" PRIu64 " values that are NaN or infinite are left out and stored as 0\n",
+        session_say(m->s,
+                    "NaN:    %" PRIu64
+                    " values that are NaN or infinite are left out and stored as 0\n",
                     zeroed);
     say_fallbacks(m);
 }
@@ -283,9 +292,11 @@ static bool check_sources(const struct make *m, struct err *err)
 static bool run(struct make *m, struct err *err)
 {
     if (!check_outputs(m, err) || !checkpoint_open(&m->source, m->o->source, err) ||
-        !check_sources(m, err) || !plan_open(&m->plan, &m->source, &m->o->plan, err) || !choose(m, err))
+        !check_sources(m, err) || !plan_open(&m->plan, &m->source, &m->o->plan, err) ||
+        !choose(m, err))
         return false;
-    if (m->o->imatrix && (!imatrix_open(&m->imatrix, m->o->imatrix, err) || !use_importance(m, err)))
+    if (m->o->imatrix &&
+        (!imatrix_open(&m->imatrix, m->o->imatrix, err) || !use_importance(m, err)))
         return false;
     if (!produce_size(&m->meta, m->item, m->plan.tensors, &m->bytes, err))
         return false;

@@ -10,7 +10,18 @@
 
 enum { WORST = 5 };
 
-enum { COLUMN_NAME, COLUMN_TYPE, COLUMN_SHAPE, COLUMN_BITS, COLUMN_RMSE, COLUMN_SNR, COLUMN_MAX, COLUMN_WEIGHTED, COLUMN_SECONDS, COLUMNS };
+enum {
+    COLUMN_NAME,
+    COLUMN_TYPE,
+    COLUMN_SHAPE,
+    COLUMN_BITS,
+    COLUMN_RMSE,
+    COLUMN_SNR,
+    COLUMN_MAX,
+    COLUMN_WEIGHTED,
+    COLUMN_SECONDS,
+    COLUMNS
+};
 
 static const struct table_column column[COLUMNS] = {
     [COLUMN_NAME] = {.title = "tensor", .shrinks = true},
@@ -144,7 +155,8 @@ static json_t *make_json(const struct make_report *r, const struct error_figures
     json_object_set_new(root, "bytes", json_integer((json_int_t)r->bytes));
     json_object_set_new(root, "seconds", json_real(r->seconds));
     json_object_set_new(root, "fallback_tensors", json_integer((json_int_t)r->census->fallbacks));
-    json_object_set_new(root, "fallback_weights", json_integer((json_int_t)r->census->fallback_params));
+    json_object_set_new(root, "fallback_weights",
+                        json_integer((json_int_t)r->census->fallback_params));
     json_object_set_new(root, "notes", notes);
     json_object_set_new(total, "weights", json_integer((json_int_t)params));
     json_object_set_new(total, "bits_per_weight", json_real(bits));

@@ -117,16 +117,22 @@ static bool complain(const struct verify_total *t, const char *path, struct err 
     case VERIFY_MISSING:
         return err_set(err, ERR_FORMAT, "%s: tensor '%s' is missing", path, r->name);
     case VERIFY_EXTRA:
-        return err_set(err, ERR_FORMAT, "%s: tensor '%s' is in no tensor of the source", path, r->name);
+        return err_set(err, ERR_FORMAT, "%s: tensor '%s' is in no tensor of the source", path,
+                       r->name);
     case VERIFY_SHAPE:
-        return err_set(err, ERR_FORMAT, "%s: tensor '%s' is %s, the source makes it %s", path, r->name,
-                       tensor_shape_text(r->file, a), tensor_shape_text(&r->source->out, b));
+        return err_set(err, ERR_FORMAT, "%s: tensor '%s' is %s, the source makes it %s", path,
+                       r->name, tensor_shape_text(r->file, a),
+                       tensor_shape_text(&r->source->out, b));
     default:
         if (r->file->dtype->class == DTYPE_QUANTIZED)
-            return err_set(err, ERR_FORMAT, "%s: tensor '%s' (%s) is not the source's: its error is as large as "
-                           "itself (SNR %.2f dB)", path, r->name, r->file->dtype->name, f.snr_db);
-        return err_set(err, ERR_FORMAT, "%s: tensor '%s': %" PRIu64 " of %" PRIu64
-                       " values differ from the source, the first at row %" PRIu64 ", column %" PRIu64,
+            return err_set(err, ERR_FORMAT,
+                           "%s: tensor '%s' (%s) is not the source's: its error is as large as "
+                           "itself (SNR %.2f dB)",
+                           path, r->name, r->file->dtype->name, f.snr_db);
+        return err_set(err, ERR_FORMAT,
+                       "%s: tensor '%s': %" PRIu64 " of %" PRIu64
+                       " values differ from the source, the first at row %" PRIu64
+                       ", column %" PRIu64,
                        path, r->name, r->different, tensor_elems(r->file), r->row, r->column);
     }
 }
@@ -146,8 +152,9 @@ bool verify_report_run(const struct plan *plan, const char *path, bool no_table,
     struct checkpoint file = {0};
     struct verify_result *result = NULL;
     size_t results = 0;
-    bool ok = verify_open(&file, path, err) &&
-              verify_gguf(plan, &file, &s->kernels, s->pool, &s->progress.base, &result, &results, err);
+    bool ok =
+        verify_open(&file, path, err) &&
+        verify_gguf(plan, &file, &s->kernels, s->pool, &s->progress.base, &result, &results, err);
     term_progress_clear(&s->progress);
     if (ok && report)
         *report = make_json(path, result, results);

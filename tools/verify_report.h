@@ -8,10 +8,10 @@
 
 /* What a whole file came to, over all its tensors. */
 struct verify_total {
-    size_t count[VERIFY_EXTRA + 1];  /* tensors of each status */
-    uint64_t weights, bytes;         /* of the tensors' data */
-    struct error_sums sums;          /* of those that lost something */
-    struct error_sums all;           /* of all that were compared */
+    size_t count[VERIFY_EXTRA + 1];    /* tensors of each status */
+    uint64_t weights, bytes;           /* of the tensors' data */
+    struct error_sums sums;            /* of those that lost something */
+    struct error_sums all;             /* of all that were compared */
     const struct verify_result *worst; /* lowest SNR of the quantized, or NULL */
     const struct verify_result *bad;   /* the first that is not good, or NULL */
 };
