@@ -19,10 +19,10 @@
 #define QWEN2      CONTRACTION "|" WORD "|\\p{N}|" REST
 #define CASED(end) LEAD UPPER "*" LOWER "+" end "|" LEAD UPPER "+" LOWER "*" end
 #define GPT4O      CASED(CONTRACTION "?") "|\\p{N}{1,3}|" REST_SLASH
+#define ASCII_WORD "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
 #define DEEPSEEK3                                                                                  \
-    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"                                        \
-    "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*"                      \
-    "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+    ASCII_WORD "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*"           \
+               "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define CASED_LETTERS                                                                              \
     "\u00d8-\u00f6\u00f8-\u01ba\u01bc-\u01bf\u01c4-\u0293\u0295-\u02af\u0370-\u0373\u0376"         \
     "\u0377\u037b-\u037d\u037f\u0386\u0388-\u038a\u038c\u038e-\u03a1\u03a3-\u03f5"                 \
@@ -97,6 +97,12 @@ const struct pretokenizer_row pretokenizer_rows[] = {
                   "|\\s*[\\r\\n]+|\\s{512}(?!\\S)|" CUT JAIS_SPACES}},
 
     {"deepseek-v3", NULL, false, {"\\p{N}{1,3}", CJK, DEEPSEEK3}},
+    {"spark2_5",
+     NULL,
+     false,
+     {"\\p{N}", CJK,
+      ASCII_WORD "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+|[\\r\\n]"
+                 "|\\s+(?!\\S)|\\s+"}},
     {"afmoe",
      NULL,
      false,
