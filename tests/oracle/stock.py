@@ -91,9 +91,9 @@ lib.llama_backend_init()
 
 
 class Model:
-    """A GGUF file in stock llama.cpp, on the CPU."""
+    """A GGUF file in stock llama.cpp, on the CPU; options are other members of llama_context_params."""
 
-    def __init__(self, path, vocab_only=False, context=512, threads=2):
+    def __init__(self, path, vocab_only=False, context=512, threads=2, **options):
         params = lib.llama_model_default_params()
         params.vocab_only = vocab_only
         params.n_gpu_layers = 0
@@ -108,6 +108,8 @@ class Model:
             params = lib.llama_context_default_params()
             params.n_ctx = params.n_batch = params.n_ubatch = context
             params.n_threads = params.n_threads_batch = threads
+            for name, value in options.items():
+                setattr(params, name, value)
             self.context = lib.llama_init_from_model(self.model, params)
             if self.context == ffi.NULL:
                 raise RuntimeError(f"stock llama.cpp makes no context for {path}")
