@@ -321,7 +321,8 @@ static bool read_tokenizer(struct plan *p, const struct plan_options *options, s
                        "the tokenizer has %" PRIu64 " tokens, the embedding %" PRIu64 " rows",
                        facts.tokens, p->hparams.vocab);
     if (facts.tokens < p->hparams.vocab)
-        plan_note(p, "the embedding has %" PRIu64 " rows for %" PRIu64 " tokens: the rest are padding",
+        plan_note(p,
+                  "the embedding has %" PRIu64 " rows for %" PRIu64 " tokens: the rest are padding",
                   p->hparams.vocab, facts.tokens);
     if (facts.note[0])
         plan_note(p, "%s", facts.note);

@@ -20,9 +20,9 @@ static json_t *codecs_json(void)
                                                (json_int_t)d->block_bytes, "summary", c->summary));
     }
     for (size_t i = 0; (r = recipe_at(i)); i++)
-        json_array_append_new(recipes, json_pack("{s:s, s:s, s:f, s:s}", "name", r->name,
-                                                 "type", dtype_get(r->dtype)->name,
-                                                 "bits_per_weight", r->bits, "summary", r->summary));
+        json_array_append_new(recipes, json_pack("{s:s, s:s, s:f, s:s}", "name", r->name, "type",
+                                                 dtype_get(r->dtype)->name, "bits_per_weight",
+                                                 r->bits, "summary", r->summary));
     json_object_set_new(root, "types", types);
     json_object_set_new(root, "recipes", recipes);
     return root;
@@ -52,8 +52,8 @@ static void print_tables(void)
     const struct recipe *r;
     puts("Types (--tensor-type, --output-type, --embedding-type, --pure):\n");
     for (size_t i = 0; (c = codec_at(i)); i++)
-        printf("  %-8s %7.4f bits  %s\n", dtype_get(c->dtype)->name, dtype_bits(dtype_get(c->dtype)),
-               c->summary);
+        printf("  %-8s %7.4f bits  %s\n", dtype_get(c->dtype)->name,
+               dtype_bits(dtype_get(c->dtype)), c->summary);
     puts("\nRecipes (--type; bits a weight of Llama 3 8B):\n");
     for (size_t i = 0; (r = recipe_at(i)); i++)
         printf("  %-8s %7.4f bits  %s\n", r->name, r->bits, r->summary);

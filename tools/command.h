@@ -9,7 +9,7 @@ struct command {
     const char *name;
     const char *usage;   /* what stands behind the name: "SOURCE -o OUT.gguf [OPTION]..." */
     const char *summary; /* one line of `quern --help` */
-    const char *text;    /* what --help teaches beyond the options: paragraphs are filled anew, lines
+    const char *text; /* what --help teaches beyond the options: paragraphs are filled anew, lines
                           * that begin with a space (examples) stay as they are */
     bool (*run)(const struct command *me, int argc, char **argv, struct err *err);
 };

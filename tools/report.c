@@ -4,10 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
-static json_t *number(double v)
-{
-    return isfinite(v) ? json_real(v) : json_null();
-}
+static json_t *number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
 void report_figures(json_t *to, const struct error_figures *f)
 {

@@ -101,8 +101,8 @@ static void print_state(const struct term_progress *p, double seconds, char *tex
     const double shown = p->base.unit ? rate : rate / 1e6;
     char part[TERM_TEXT];
     if (total > 0)
-        snprintf(text, room, "%3.0f %%  %4.0f %s/s  %s left", floor(100 * done / total), shown, unit,
-                 rate > 0 ? term_duration((total - done) / rate, part) : "?");
+        snprintf(text, room, "%3.0f %%  %4.0f %s/s  %s left", floor(100 * done / total), shown,
+                 unit, rate > 0 ? term_duration((total - done) / rate, part) : "?");
     else
         snprintf(text, room, "%s  %.0f %s/s",
                  (p->base.unit ? term_count : term_size)(p->base.done, part), shown, unit);

@@ -62,10 +62,8 @@ static void nobody_needs_to_listen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(context_goes_in_front),
-        cmocka_unit_test(long_error_is_cut),
-        cmocka_unit_test(a_name_is_said_once),
-        cmocka_unit_test(a_stop_has_no_context),
+        cmocka_unit_test(context_goes_in_front),  cmocka_unit_test(long_error_is_cut),
+        cmocka_unit_test(a_name_is_said_once),    cmocka_unit_test(a_stop_has_no_context),
         cmocka_unit_test(nobody_needs_to_listen),
     };
     return cmocka_run_group_tests_name("err", tests, NULL, NULL);

@@ -3,7 +3,7 @@
 #include "core/cpu.h"
 #include "core/half.h"
 #include "quantize/kernels.h"
-#include "tests/quantize/weights.h"
+#include "tests/quantize/sample_weights.h"
 
 #include "quantize/lanes_scalar.h"
 

@@ -4,7 +4,7 @@
 #include "quantize/error.h"
 #include "quantize/kernels.h"
 #include "tests/quantize/golden.h"
-#include "tests/quantize/weights.h"
+#include "tests/quantize/sample_weights.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
 #include "core/cpu.h"
 #include "quantize/codec.h"
 #include "quantize/kernels.h"
-#include "tests/quantize/weights.h"
+#include "tests/quantize/sample_weights.h"
 
 #include <math.h>
 #include <setjmp.h>

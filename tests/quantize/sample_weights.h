@@ -1,4 +1,4 @@
-/* weights.h - rows of weights for the tests: seeded, easy and nasty. */
+/* sample_weights.h - rows of weights for the tests: seeded, easy and nasty. */
 #ifndef TESTS_WEIGHTS_H
 #define TESTS_WEIGHTS_H
 
