@@ -12,8 +12,8 @@ struct map {
     size_t size;
 };
 
-/* Maps a whole regular file.  Fails with ERR_IO, or ERR_FORMAT where it is only a Git LFS pointer; the
- * sentence names the path. */
+/* Maps a whole regular file.  Fails with ERR_IO, or ERR_FORMAT where it is only a Git LFS pointer;
+ * the sentence names the path. */
 bool map_open(struct map *m, const char *path, struct err *err);
 
 /* A zeroed or closed map is allowed. */

@@ -37,8 +37,8 @@ bool sink_pad(struct sink *s, size_t alignment, struct err *err);
 bool sink_write_at(const struct sink *s, uint64_t offset, const void *data, size_t size,
                    struct err *err);
 
-/* The bytes there will not be written again: the system may begin to bring them to the disk, so that
- * the commit has less to wait for. */
+/* The bytes there will not be written again: the system may begin to bring them to the disk, so
+ * that the commit has less to wait for. */
 void sink_settle(const struct sink *s, uint64_t offset, uint64_t size);
 
 /* Makes the file appear under its name and closes the sink. */

@@ -31,9 +31,9 @@ struct score_options {
     struct progress *progress; /* in tokens; may be NULL */
 };
 
-/* The scores of windows->count x windows->scored tokens, in order.  Fails with ERR_MEMORY, ERR_STOPPED,
- * ERR_USAGE (a token that is not in a vocabulary, other vocabularies) or ERR_NUMERIC (logits
- * that are not finite). */
+/* The scores of windows->count x windows->scored tokens, in order.  Fails with ERR_MEMORY,
+ * ERR_STOPPED, ERR_USAGE (a token that is not in a vocabulary, other vocabularies) or ERR_NUMERIC
+ * (logits that are not finite). */
 bool score_windows(const struct score_options *o, const struct windows *w, struct score *score,
                    struct err *err);
 

@@ -15,10 +15,10 @@ enum verify_status {
     VERIFY_EXACT,     /* the source's values, every bit */
     VERIFY_ROUNDED,   /* a float type of fewer bits: each value is the source's, rounded to it */
     VERIFY_QUANTIZED, /* blocks: see the figures */
-    VERIFY_DIFFERENT, /* not the source's values; quantized: unlike them (error over 0.9 of the signal) */
-    VERIFY_SHAPE,   /* another shape than the plan's */
-    VERIFY_MISSING, /* the plan has it, the file does not */
-    VERIFY_EXTRA,   /* the file has it, the plan does not */
+    VERIFY_DIFFERENT, /* not the source's values; blocks: an error over 0.9 of the signal */
+    VERIFY_SHAPE,     /* another shape than the plan's */
+    VERIFY_MISSING,   /* the plan has it, the file does not */
+    VERIFY_EXTRA,     /* the file has it, the plan does not */
 };
 
 struct verify_result {
@@ -37,8 +37,8 @@ const char *verify_status_name(enum verify_status status);
 /* True for the first three. */
 bool verify_status_good(enum verify_status status);
 
-/* Compares all.  *result gets plan->tensors + extra rows (the caller frees it), *results their number.  Fails with
- * ERR_MEMORY or ERR_STOPPED; a difference is not a failure. */
+/* Compares all.  *result gets plan->tensors + extra rows (the caller frees it), *results their
+ * number.  Fails with ERR_MEMORY or ERR_STOPPED; a difference is not a failure. */
 bool verify_gguf(const struct plan *plan, const struct checkpoint *gguf, const struct kernels *k,
                  struct pool *pool, struct progress *progress, struct verify_result **result,
                  size_t *results, struct err *err);

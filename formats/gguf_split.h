@@ -12,10 +12,10 @@
 #include "core/progress.h"
 #include "formats/checkpoint.h"
 
-/* A file is closed before the tensor that would bring its data (padded, without the header)
- * over `max_bytes` or its tensors over `max_tensors`; 0: no such limit.  A larger tensor
- * stands alone.  *files: how many were written.  Fails with ERR_USAGE (no limit, a file
- * is one of the source's, or exists and no force), ERR_FORMAT (a tensor that GGUF cannot hold, more than 65535 files),
+/* A file is closed before the tensor that would bring its data (padded, without the header) over
+ * `max_bytes` or its tensors over `max_tensors`; 0: no such limit.  A larger tensor stands alone.
+ * *files: how many were written.  Fails with ERR_USAGE (no limit, a file is one of the source's,
+ * or exists and no force), ERR_FORMAT (a tensor that GGUF cannot hold, more than 65535 files),
  * ERR_STOPPED, ERR_IO, ERR_MEMORY. */
 bool gguf_split_write(const struct checkpoint *c, const char *prefix, uint64_t max_bytes,
                       size_t max_tensors, bool force, struct progress *progress, size_t *files,

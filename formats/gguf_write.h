@@ -21,9 +21,10 @@ struct gguf_writer {
     uint64_t bytes; /* of the whole file */
 };
 
-/* Starts `path` with these pairs and tensors (data pointers are not looked at).  `general.alignment`
- * in the meta is used (default 32).  Fails with ERR_USAGE (exists, no force), ERR_FORMAT (name too long or
- * twice, more than 4 dimensions, type without a GGUF number, a bad alignment), ERR_IO, ERR_MEMORY. */
+/* Starts `path` with these pairs and tensors (data pointers are not looked at).
+ * `general.alignment` in the meta is used (default 32).  Fails with ERR_USAGE (exists, no force),
+ * ERR_FORMAT (name too long or twice, more than 4 dimensions, type without a GGUF number, a bad
+ * alignment), ERR_IO, ERR_MEMORY. */
 bool gguf_write_open(struct gguf_writer *w, const char *path, bool force, const struct meta *meta,
                      const struct tensor *const *tensor, size_t tensors, struct err *err);
 

@@ -5,8 +5,8 @@
 
 #include "formats/hf_vocab.h"
 
-/* Sets tokenizer.ggml.bos_token_id and its like, add_bos_token and its like.  Names come before ids:
- * tokenizer_config.json, special_tokens_map.json, then generation_config.json, config.json.
+/* Sets tokenizer.ggml.bos_token_id and its like, add_bos_token and its like.  Names come before
+ * ids: tokenizer_config.json, special_tokens_map.json, then generation_config.json, config.json.
  * add_* is left out where no file says it: the engine then has a habit for each splitter. */
 void hf_special_write(const struct hf_tokenizer_files *from, const struct hf_vocab *v,
                       struct meta *m);

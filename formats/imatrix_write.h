@@ -8,8 +8,8 @@
 
 #include "formats/imatrix_file.h"
 
-/* Fails with ERR_USAGE (the file exists, no force), ERR_FORMAT (a name too long for a GGUF tensor, a
- * number too large for a .dat), ERR_NUMERIC (a sum is no float), ERR_IO, ERR_MEMORY. */
+/* Fails with ERR_USAGE (the file exists, no force), ERR_FORMAT (a name too long for a GGUF tensor,
+ * a number too large for a .dat), ERR_NUMERIC (a sum is no float), ERR_IO, ERR_MEMORY. */
 bool imatrix_write_dat(const struct imatrix *m, const char *path, bool force, struct err *err);
 bool imatrix_write_gguf(const struct imatrix *m, const char *path, bool force, struct err *err);
 

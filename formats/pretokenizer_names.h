@@ -24,7 +24,8 @@ struct pretokenizer_row {
     const char *step[PRETOKENIZER_STEPS_MAX + 1];
 };
 
-/* The first row that fits is the name, ignores_merges put before order; ends with a row whose name is NULL. */
+/* The first row that fits is the name, ignores_merges put before order; ends with a row whose
+ * name is NULL. */
 extern const struct pretokenizer_row pretokenizer_rows[];
 
 /* What stands behind a name beside its splitter. */
@@ -35,8 +36,8 @@ struct pretokenizer_name {
     bool add_bos;   /* the engine's habit where tokenizer.ggml.add_bos_token is not there */
 };
 
-/* Every name that stock knows, also those that only repeat another's splitter; ends with a row whose
- * name is NULL. */
+/* Every name that stock knows, also those that only repeat another's splitter; ends with a row
+ * whose name is NULL. */
 extern const struct pretokenizer_name pretokenizer_names[];
 
 #endif

@@ -35,7 +35,8 @@ static bool guards(const char *name)
     return suffix && strcmp(suffix, ".gguf") != 0 && name[0] != '.';
 }
 
-/* config.json, the tokenizer's files, the index: a folder is guarded whole, but for earlier outputs. */
+/* config.json, the tokenizer's files, the index: a folder is guarded whole, but for earlier
+ * outputs. */
 static bool guard_folder(const char *folder, const char *out, struct err *err)
 {
     char path[PATH_ROOM];

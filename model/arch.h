@@ -4,9 +4,9 @@
  * by tensor, the name in the checkpoint, the name in a GGUF, the shape and the edit between.
  *
  * To add an architecture: a row in arch.c of parts that are there (a block of tensors that
- * families share), and a part for what is new.  An edit that is not there yet gets a name in
- * enum arch_edit and its rows in plan_rows.c; a size, a name in enum arch_dim and a line
- * in arch_dim_size() and arch_dim_name().  tests/oracle/test_plan.py compares the names with the gguf
+ * families share), and a part for what is new.  An edit that is not there yet gets a name in enum
+ * arch_edit and its rows in plan_rows.c; a size, a name in enum arch_dim and a line in
+ * arch_dim_size() and arch_dim_name().  tests/oracle/test_plan.py compares the names with the gguf
  * package's.
  */
 #ifndef MODEL_ARCH_H

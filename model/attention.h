@@ -5,8 +5,8 @@
  * when the largest grows (Milakov and Gimelshein, "Online normalizer calculation for softmax";
  * Dao et al., "FlashAttention").  Memory is a few hundred KB a thread for any context.
  *
- * Tiles of keys begin at fixed positions and tiles of queries at a span's first token; results do not
- * depend on threads.  BLAS must be in one thread (model/linear.h sees to it).
+ * Tiles of keys begin at fixed positions and tiles of queries at a span's first token; results do
+ * not depend on threads.  BLAS must be in one thread (model/linear.h sees to it).
  */
 #ifndef MODEL_ATTENTION_H
 #define MODEL_ATTENTION_H
@@ -36,8 +36,9 @@ bool attention_open(struct attention *a, const struct hparams *h, struct pool *p
                     struct err *err);
 void attention_close(struct attention *a);
 
-/* out (tokens x heads x value_dim) = softmax(scale * query keys) values for the tokens of all spans, query being
- * tokens x heads x key_dim.  The cache already has the spans' own keys and values. */
+/* out (tokens x heads x value_dim) = softmax(scale * query keys) values for the tokens of all
+ * spans, query being tokens x heads x key_dim.  The cache already has the spans' own keys and
+ * values. */
 void attention_run(const struct attention *a, const struct kv_cache *cache, size_t layer,
                    const struct attention_span *span, size_t spans, const float *query, float *out);
 

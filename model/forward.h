@@ -67,8 +67,8 @@ bool forward_open(struct forward *f, const struct weights *w, const struct kerne
 void forward_close(struct forward *f);
 
 /* Takes the batch through all layers and appends it to the cache.  states gets the rows asked for
- * (embd floats each), sequence after sequence.  Fails with ERR_USAGE (a token that is not in the vocabulary, a
- * sequence that does not fit in its context) before anything is done. */
+ * (embd floats each), sequence after sequence.  Fails with ERR_USAGE (a token that is not in the
+ * vocabulary, a sequence that does not fit in its context) before anything is done. */
 bool forward_run(struct forward *f, struct kv_cache *cache, const struct forward_sequence *s,
                  size_t sequences, float *states, struct err *err);
 

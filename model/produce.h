@@ -41,9 +41,9 @@ struct produce_options {
     bool force; /* overwrite */
 };
 
-/* Writes `path` with these pairs and items; result[i] tells of item i.  Fails with what the writer or the
- * source say, ERR_NUMERIC (tensor and index of a NaN, an infinity, a value that F16 cannot hold), ERR_STOPPED; no
- * file is left then. */
+/* Writes `path` with these pairs and items; result[i] tells of item i.  Fails with what the writer
+ * or the source say, ERR_NUMERIC (tensor and index of a NaN, an infinity, a value that F16 cannot
+ * hold), ERR_STOPPED; no file is left then. */
 bool produce_gguf(const char *path, const struct meta *meta, const struct produce_item *item,
                   size_t items, const struct produce_options *options,
                   struct produce_result *result, struct err *err);

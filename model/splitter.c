@@ -32,8 +32,8 @@ static const struct {
     {"Punctuation Contiguous", "[\\p{P}!-/:-@\\[-`{-~]+"},
 };
 
-/* Words of the expressions that PCRE2 reads otherwise: its \s has U+180E, which lost its place among
- * the spaces in Unicode 6.3; its scripts are the extended ones. */
+/* Words of the expressions that PCRE2 reads otherwise: its \s has U+180E, which lost its place
+ * among the spaces in Unicode 6.3; its scripts are the extended ones. */
 static const struct {
     const char *written, *run, *run_in_class;
 } word[] = {

@@ -1,4 +1,5 @@
-/* tok_merge.h - the loop that byte-pair encodings share: neighbours become one, the best pair first.
+/* tok_merge.h - the loop that byte-pair encodings share: neighbours become one, the best pair
+ * first.
  *
  * A text begins as symbols (bytes or characters).  Again and again the pair of neighbours with
  * the lowest order, of equals the leftmost, becomes one symbol, until no neighbours make a pair.

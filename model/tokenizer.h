@@ -1,8 +1,8 @@
 /* tokenizer.h - text to tokens and back, as a model file's metadata says (tokenizer.ggml.*).
  *
- * Kinds: "gpt2" (byte-level BPE, model/tok_bpe.h) and "llama" (SentencePiece-like, model/tok_spm.h).
- * A tokenizer points into the metadata, which must outlive it; it is constant once opened and may
- * be shared by threads.
+ * Kinds: "gpt2" (byte-level BPE, model/tok_bpe.h) and "llama" (SentencePiece-like,
+ * model/tok_spm.h). A tokenizer points into the metadata, which must outlive it; it is constant
+ * once opened and may be shared by threads.
  *
  * Any bytes are a text.  Bytes that are no UTF-8 become tokens of their own, byte by byte, and
  * come back as they were; NUL is a character like others.
@@ -72,8 +72,8 @@ enum tokenizer_flags {
     TOKENIZER_PARSE = 2,  /* encode: control tokens by their spelling; decode: spell them */
 };
 
-/* Fails with ERR_UNSUPPORTED (another kind of tokenizer, an unknown splitter), ERR_FORMAT (keys that
- * lack or contradict each other) or ERR_MEMORY; *t is then closed. */
+/* Fails with ERR_UNSUPPORTED (another kind of tokenizer, an unknown splitter), ERR_FORMAT (keys
+ * that lack or contradict each other) or ERR_MEMORY; *t is then closed. */
 bool tokenizer_open(struct tokenizer *t, const struct meta *meta, struct err *err);
 void tokenizer_close(struct tokenizer *t);
 

@@ -37,9 +37,9 @@ struct weights {
     struct weights_layer *layer;
 };
 
-/* The checkpoint must stay open.  Fails with ERR_USAGE (not a GGUF), ERR_UNSUPPORTED (an architecture
- * that is not in the table), ERR_FORMAT (a key or tensor that is missing, misshapen or too many)
- * or ERR_MEMORY; *w is then closed. */
+/* The checkpoint must stay open.  Fails with ERR_USAGE (not a GGUF), ERR_UNSUPPORTED (an
+ * architecture that is not in the table), ERR_FORMAT (a key or tensor that is missing, misshapen
+ * or too many) or ERR_MEMORY; *w is then closed. */
 bool weights_open(struct weights *w, const struct checkpoint *c, const struct kernels *k,
                   struct err *err);
 void weights_close(struct weights *w);

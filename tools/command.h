@@ -17,8 +17,8 @@ struct command {
 extern const struct command cmd_convert, cmd_quantize, cmd_inspect, cmd_verify, cmd_compare,
     cmd_split, cmd_merge, cmd_codecs, cmd_tokenize, cmd_eval;
 
-/* Reads the options; *done: --help was asked for and has been printed.  Arguments beyond `most`, or fewer
- * than `least`, are ERR_USAGE (unless help was asked). */
+/* Reads the options; *done: --help was asked for and has been printed.  Arguments beyond `most`,
+ * or fewer than `least`, are ERR_USAGE (unless help was asked). */
 bool command_parse(const struct command *me, const struct opt *table,
                    const struct opt_common *common, int *argc, char **argv, int least, int most,
                    bool *done, struct err *err);

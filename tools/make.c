@@ -40,7 +40,8 @@ static const struct dtype *main_dtype(const struct make *m)
     return dtype_get(best);
 }
 
-/* What general.file_type says: the recipe's number, a GGUF source's own, or that of the main type. */
+/* What general.file_type says: the recipe's number, a GGUF source's own, or that of the main
+ * type. */
 static uint32_t file_type(const struct make *m, const struct recipe *recipe)
 {
     uint64_t own;

@@ -20,7 +20,8 @@ struct make_options {
     bool allow_requantize, allow_nan, dry_run, verify, no_table;
 };
 
-/* Does all of it, talking on stderr, with the table (or, with --json, the report) on stdout.  Fails with what the steps say; no file is left then. */
+/* Does all of it, talking on stderr, with the table (or, with --json, the report) on stdout.
+ * Fails with what the steps say; no file is left then. */
 bool make_run(const struct make_options *options, struct session *session, struct err *err);
 
 #endif

@@ -21,8 +21,8 @@ struct make_report {
 /* Prints the table on stdout.  Fails with ERR_IO or ERR_MEMORY. */
 bool make_report_print(const struct make_report *r, struct err *err);
 
-/* The same as JSON: to options->report where that is set, and with --json on stdout.  Of a dry run it has
- * the types alone. */
+/* The same as JSON: to options->report where that is set, and with --json on stdout.  Of a dry run
+ * it has the types alone. */
 bool make_report_json(const struct make_report *r, const struct session *s, struct err *err);
 
 #endif

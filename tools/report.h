@@ -10,8 +10,8 @@
 
 enum { REPORT_TEXT = 32 };
 
-/* Adds "mse", "rmse", "snr_db", "max_error" and, where known, "weighted_mse"; an exact tensor has an
- * snr_db of null. */
+/* Adds "mse", "rmse", "snr_db", "max_error" and, where known, "weighted_mse"; an exact tensor has
+ * an snr_db of null. */
 void report_figures(json_t *to, const struct error_figures *f);
 
 /* Adds "type", "shape" (outermost first) and "weights". */
@@ -20,7 +20,7 @@ void report_tensor(json_t *to, const struct tensor *t, const struct dtype *d);
 /* "34.21", or "exact". */
 const char *report_snr(const struct error_figures *f, char text[REPORT_TEXT]);
 
-/* Marks the `most` tensors with the lowest SNR among those that lost something: marked[i] = true. */
+/* Marks the `most` tensors with the lowest SNR among those that lost something. */
 void report_mark_worst(const struct error_figures *f, size_t count, size_t most, bool *marked);
 
 /* Writes the report to stdout, indented.  Fails with ERR_IO. */

@@ -4,8 +4,9 @@
 
 #include "model/tokenizer.h"
 
-/* The text's tokens, with BOS and EOS around it where the model has them.  One newline at its end does not count,
- * as with llama.cpp's -f.  Fails with what the tokenizer says, ERR_IO, or ERR_USAGE (an empty text). */
+/* The text's tokens, with BOS and EOS around it where the model has them.  One newline at its end
+ * does not count, as with llama.cpp's -f.  Fails with what the tokenizer says, ERR_IO, or
+ * ERR_USAGE (an empty text). */
 bool text_tokens_encode(struct token_list *out, const struct tokenizer *t, const char *path,
                         struct err *err);
 

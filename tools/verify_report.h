@@ -21,10 +21,10 @@ struct verify_total verify_total(const struct verify_result *result, size_t resu
 /* Opens the file that is to be compared: checkpoint_open, and ERR_USAGE where it is no GGUF. */
 bool verify_open(struct checkpoint *file, const char *path, struct err *err);
 
-/* Compares the GGUF at `path` with the plan and prints a table (not with no_table), or JSON, and a line of
- * totals.  Where `report` is not NULL, *report gets the JSON (the caller json_decref()s it) and none is
- * printed.  Fails with ERR_FORMAT where a tensor is not what it should be, and with what opening and
- * comparing say. */
+/* Compares the GGUF at `path` with the plan and prints a table (not with no_table), or JSON, and a
+ * line of totals.  Where `report` is not NULL, *report gets the JSON (the caller json_decref()s
+ * it) and none is printed.  Fails with ERR_FORMAT where a tensor is not what it should be, and
+ * with what opening and comparing say. */
 bool verify_report_run(const struct plan *plan, const char *path, bool no_table, struct session *s,
                        json_t **report, struct err *err);
 

@@ -15,6 +15,7 @@ done | grep . >&2 && bad=1
 
 for file in $own; do
     [ "$(wc -l <"$file")" -le 600 ] || fail "$file has more than 600 lines"
+    awk -v f="$file" 'length > 104 {print "lint: " f ":" FNR " has " length " letters"; e = 1} END {exit e}' "$file" >&2 || bad=1
 done
 
 # A header compiles alone; *_impl.h and lanes_*.h are parts of a file that includes them in order.
