@@ -106,10 +106,13 @@ void dot_init_avx2(struct dot_kernels *k);
 void dot_input_init_avx2(struct dot_kernels *k);
 void dot_float_init_avx2(struct dot_kernels *k);
 void dot_init_avx512(struct dot_kernels *k);
+void dot_float_init_avx512(struct dot_kernels *k);
 
-/* What their files share: a row of DOT_FLOAT, and the end of its sum. */
+/* What their files share: rows and panels of DOT_FLOAT, and the end of a sum. */
 float dot_row_float(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,
                     const void *x, size_t n);
+void dot_pack_float(const struct dot_kernels *k, enum dtype_id type, void *panel,
+                    const uint8_t *first, size_t row_bytes, size_t rows, size_t n);
 float dot_add_lanes(float lane[DOT_LANES]);
 
 #endif

@@ -177,4 +177,5 @@ void dot_init_avx512(struct dot_kernels *k)
     k->multiply[DTYPE_##ID] =                                                                      \
         (codes) == CODES_MIN ? multiply_supers_min_##groups : multiply_supers_off_##groups;
     PANEL_TYPES(BLOCKS, SUPERS)
+    dot_float_init_avx512(k);
 }

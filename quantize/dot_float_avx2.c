@@ -1,17 +1,20 @@
-/* dot_float_avx2.c - float products in AVX2 and FMA: lanes added to in the reference's order. */
+/* dot_float_avx2.c - float products in AVX2 and FMA. */
 #include "quantize/dot.h"
 
+#include "quantize/dot_panel.h"
+
 #include <immintrin.h>
+#include <string.h>
 
-static void add_float(float lane[DOT_LANES], const float *w, const float *x, size_t n)
-{
-    __m256 a = _mm256_loadu_ps(lane), b = _mm256_loadu_ps(lane + 8);
-    for (size_t i = 0; i < n; i += DOT_LANES) {
-        a = _mm256_fmadd_ps(_mm256_loadu_ps(w + i), _mm256_loadu_ps(x + i), a);
-        b = _mm256_fmadd_ps(_mm256_loadu_ps(w + i + 8), _mm256_loadu_ps(x + i + 8), b);
-    }
-    _mm256_storeu_ps(lane, a);
-    _mm256_storeu_ps(lane + 8, b);
-}
+enum { VL = 8, COLUMNS = 3 };
 
-void dot_float_init_avx2(struct dot_kernels *k) { k->add_float = add_float; }
+typedef __m256 vf;
+
+INLINE vf vf_zero(void) { return _mm256_setzero_ps(); }
+INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
+INLINE void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
+INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+
+#include "quantize/dot_float_impl.h"
+
+void dot_float_init_avx2(struct dot_kernels *k) { init_float(k); }

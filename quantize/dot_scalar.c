@@ -160,6 +160,16 @@ float dot_row_float(const struct dot_kernels *k, enum dtype_id type, const uint8
     return dot_add_lanes(lane);
 }
 
+void dot_pack_float(const struct dot_kernels *k, enum dtype_id type, void *panel,
+                    const uint8_t *first, size_t row_bytes, size_t rows, size_t n)
+{
+    const size_t padded = dot_input_bytes(DOT_FLOAT, n) / sizeof(float);
+    float *out = panel;
+    memset(out, 0, DOT_PANEL_ROWS * padded * sizeof *out);
+    for (size_t row = 0; row < rows; row++)
+        k->codecs->decode[type](out + row * padded, first + row * row_bytes, n);
+}
+
 static void add_float(float lane[DOT_LANES], const float *w, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -1,0 +1,20 @@
+/* dot_float_avx512.c - float products in AVX-512. */
+#include "quantize/dot.h"
+
+#include "quantize/dot_panel.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+enum { VL = 16, COLUMNS = 6 };
+
+typedef __m512 vf;
+
+INLINE vf vf_zero(void) { return _mm512_setzero_ps(); }
+INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+INLINE void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
+INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+
+#include "quantize/dot_float_impl.h"
+
+void dot_float_init_avx512(struct dot_kernels *k) { init_float(k); }

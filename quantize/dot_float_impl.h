@@ -1,0 +1,113 @@
+/* dot_float_impl.h - float products in vectors of VL lanes, VL = 8 or 16; included by the files
+ * that define, besides VL, the tile's COLUMNS and
+ *
+ *   vf                       a vector of floats
+ *   vf_zero() vf_load(p)     no alignment is asked for
+ *   vf_store(p, a)
+ *   vf_fma(a, b, c)          a * b + c, rounded once
+ *
+ * Lane i % 16 of a sum takes column i, as the reference says: with VL = 8 the lower eight lanes
+ * go over all columns, and then the upper eight. */
+
+enum { TILE = 4, CHUNK = 1024 };
+
+static void add_float(float lane[DOT_LANES], const float *w, const float *x, size_t n)
+{
+    for (size_t pass = 0; pass < DOT_LANES; pass += VL) {
+        vf sum = vf_load(lane + pass);
+        for (size_t i = pass; i < n; i += DOT_LANES)
+            sum = vf_fma(vf_load(w + i), vf_load(x + i), sum);
+        vf_store(lane + pass, sum);
+    }
+}
+
+/* The sums of the sixteen lanes of four rows, in the order of dot_add_lanes. */
+INLINE __m128 add_lanes(float lane[TILE][DOT_LANES])
+{
+    __m128 s[TILE];
+    UNROLL
+    for (int r = 0; r < TILE; r++) {
+        const __m256 half = _mm256_add_ps(_mm256_load_ps(lane[r]), _mm256_load_ps(lane[r] + 8));
+        s[r] = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+    }
+    _MM_TRANSPOSE4_PS(s[0], s[1], s[2], s[3]);
+    return _mm_add_ps(_mm_add_ps(s[0], s[2]), _mm_add_ps(s[1], s[3]));
+}
+
+/* Lanes from `pass` on += the products of four rows and so many x over `count` columns; rows and
+ * x are n apart. */
+INLINE void add_tile(float lane[COLUMNS][TILE][DOT_LANES], size_t pass, const float *w,
+                     const float *x, size_t n, size_t count, int columns)
+{
+    vf sum[COLUMNS][TILE];
+    UNROLL
+    for (int c = 0; c < columns; c++) {
+        UNROLL
+        for (int r = 0; r < TILE; r++)
+            sum[c][r] = vf_load(lane[c][r] + pass);
+    }
+    for (size_t i = pass; i < count; i += DOT_LANES) {
+        vf xc[COLUMNS];
+        UNROLL
+        for (int c = 0; c < columns; c++)
+            xc[c] = vf_load(x + (size_t)c * n + i);
+        UNROLL
+        for (int r = 0; r < TILE; r++) {
+            const vf row = vf_load(w + (size_t)r * n + i);
+            UNROLL
+            for (int c = 0; c < columns; c++)
+                sum[c][r] = vf_fma(row, xc[c], sum[c][r]);
+        }
+    }
+    UNROLL
+    for (int c = 0; c < columns; c++) {
+        UNROLL
+        for (int r = 0; r < TILE; r++)
+            vf_store(lane[c][r] + pass, sum[c][r]);
+    }
+}
+
+/* y of four rows; what all passes read stays in the first cache. */
+INLINE void multiply_tile(float y[][DOT_PANEL_ROWS], const float *w, const float *x, size_t n,
+                          int columns)
+{
+    _Alignas(64) float lane[COLUMNS][TILE][DOT_LANES] = {0};
+    for (size_t i = 0; i < n; i += CHUNK)
+        for (size_t pass = 0; pass < DOT_LANES; pass += VL)
+            add_tile(lane, pass, w + i, x + i, n, n - i < CHUNK ? n - i : CHUNK, columns);
+    for (int c = 0; c < columns; c++)
+        _mm_storeu_ps(y[c], add_lanes(lane[c]));
+}
+
+static void multiply_float(float *y, size_t stride, const void *panel, size_t rows, const void *x,
+                           size_t vectors, size_t n)
+{
+    const size_t padded = (n + DOT_LANES - 1) / DOT_LANES * DOT_LANES;
+    const float *in = x;
+    while (vectors > 0) {
+        float sum[COLUMNS][DOT_PANEL_ROWS];
+        const size_t columns = vectors >= COLUMNS ? COLUMNS : 1;
+        for (size_t row = 0; row < rows; row += TILE) {
+            const float *w = (const float *)panel + row * padded;
+            float(*out)[DOT_PANEL_ROWS] = (void *)(sum[0] + row);
+            if (columns == COLUMNS)
+                multiply_tile(out, w, in, padded, COLUMNS);
+            else
+                multiply_tile(out, w, in, padded, 1);
+        }
+        for (size_t c = 0; c < columns; c++, y += stride)
+            memcpy(y, sum[c], rows * sizeof *y);
+        in += columns * padded;
+        vectors -= columns;
+    }
+}
+
+static void init_float(struct dot_kernels *k)
+{
+    k->add_float = add_float;
+    for (int type = 0; type < DTYPE_COUNT; type++)
+        if (dot_form((enum dtype_id)type) == DOT_FLOAT) {
+            k->pack[type] = dot_pack_float;
+            k->multiply[type] = multiply_float;
+        }
+}
