@@ -66,12 +66,13 @@ static char *translate(const char *written, struct arena *a)
     bool in_class = false;
     for (size_t length; out && *written; written += length) {
         const char *run = match_word(written, in_class, &length);
+        const char *from = run ? run : written;
         const size_t run_length = run ? strlen(run) : length;
         assert(run_length <= WORD_MOST);
         if (!run && length == 1 && (*written == '[' || *written == ']'))
             in_class = *written == '[';
-        memcpy(end, run ? run : written, run_length);
-        end += run_length;
+        for (size_t c = 0; c < run_length; c++)
+            *end++ = from[c];
     }
     return out;
 }

@@ -11,9 +11,8 @@
 
 struct spm {
     struct tok_map map;
-    bool joins[256]
-              [256]; /* may a token go on over a character's last byte and the next one's first? */
-    uint32_t *order; /* of each token: 0 for the highest score */
+    bool joins[256][256]; /* does a token have these two bytes next to each other? */
+    uint32_t *order;      /* of each token: 0 for the highest score */
     uint32_t byte[256];
 };
 
@@ -23,7 +22,10 @@ size_t tok_spaces(const char *text, size_t length, char *out)
     char *end = out;
     for (size_t i = 0; i < length;) {
         const bool space = length - i >= 3 && memcmp(text + i, mark, 3) == 0;
-        *end++ = space ? ' ' : text[i];
+        *end = text[i];
+        if (space)
+            *end = ' ';
+        end++;
         i += space ? 3 : 1;
     }
     return (size_t)(end - out);
