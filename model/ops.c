@@ -1,5 +1,6 @@
 #include "model/ops.h"
 
+#include <assert.h>
 #include <math.h>
 
 void ops_rms_norm(float *y, const float *x, const float *gain, size_t n, double epsilon)
@@ -34,8 +35,9 @@ float ops_max(const float *x, size_t n)
 
 double ops_log_sum_exp(const float *x, size_t n)
 {
+    assert(n > 0);
     const float max = ops_max(x, n);
-    double sum = 0.0;
+    double sum = 0.0; /* at least 1: the largest gives exp(0) */
     for (size_t i = 0; i < n; i++)
         sum += (double)expf(x[i] - max);
     return (double)max + log(sum);
