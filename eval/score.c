@@ -61,14 +61,6 @@ struct work {
     struct score *score;
 };
 
-static size_t top_of(const float *x, size_t n)
-{
-    size_t top = 0;
-    for (size_t i = 1; i < n; i++)
-        top = x[i] > x[top] ? i : top;
-    return top;
-}
-
 static void score_one(size_t row, int thread, void *arg)
 {
     const struct work *w = arg;
@@ -89,7 +81,7 @@ static void score_one(size_t row, int thread, void *arg)
     }
     s->base_loss = base_total - (double)b[w->next[row]];
     s->divergence = divergence;
-    s->same_top = top_of(x, vocab) == top_of(b, vocab);
+    s->same_top = ops_top(x, vocab) == ops_top(b, vocab);
 }
 
 static bool score_window(struct side *side, size_t sides, const struct windows *w, size_t window,

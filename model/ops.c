@@ -1,6 +1,5 @@
 #include "model/ops.h"
 
-#include <assert.h>
 #include <math.h>
 
 void ops_rms_norm(float *y, const float *x, const float *gain, size_t n, double epsilon)
@@ -33,12 +32,20 @@ float ops_max(const float *x, size_t n)
     return max;
 }
 
+size_t ops_top(const float *x, size_t n)
+{
+    size_t top = 0;
+    for (size_t i = 1; i < n; i++)
+        top = x[i] > x[top] ? i : top;
+    return top;
+}
+
+/* The largest gives exp(0): it is left out of the sum, so that nothing of a small rest is lost. */
 double ops_log_sum_exp(const float *x, size_t n)
 {
-    assert(n > 0);
-    const float max = ops_max(x, n);
-    double sum = 0.0; /* at least 1: the largest gives exp(0) */
+    const size_t top = ops_top(x, n);
+    double rest = 0.0;
     for (size_t i = 0; i < n; i++)
-        sum += (double)expf(x[i] - max);
-    return (double)max + log(sum);
+        rest += i == top ? 0.0 : (double)expf(x[i] - x[top]);
+    return (double)x[top] + log1p(rest);
 }

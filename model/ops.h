@@ -17,8 +17,9 @@ void ops_silu_gate(float *gate, const float *up, size_t n);
 /* x[i] += y[i] */
 void ops_add(float *x, const float *y, size_t n);
 
-/* The largest of n > 0 numbers. */
+/* The largest of n > 0 numbers; the index of the first such. */
 float ops_max(const float *x, size_t n);
+size_t ops_top(const float *x, size_t n);
 
 /* log(sum(exp(x[i]))): what turns logits into logarithms of probabilities. */
 double ops_log_sum_exp(const float *x, size_t n);

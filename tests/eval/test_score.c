@@ -139,6 +139,23 @@ static void threads_change_no_score(void **state)
     running_close(&many);
 }
 
+static void logits_that_are_not_finite_are_refused(void **state)
+{
+    (void)state;
+    struct running r;
+    struct err err = {0};
+    struct score score[SCORES];
+    const struct windows w = cut();
+    running_open(&r, "llama", 1, &f32);
+    r.weights.hparams.norm_eps = NAN;
+    const struct score_options o = {
+        .model = &r.weights, .cache = DTYPE_F32, .kernels = &r.kernels, .pool = r.pool};
+    assert_false(score_windows(&o, &w, score, &err));
+    assert_int_equal(err.code, ERR_NUMERIC);
+    assert_non_null(strstr(err.text, "window 0: the logits of token 21 are not finite"));
+    running_close(&r);
+}
+
 static void other_vocabularies_are_refused(void **state)
 {
     (void)state;
@@ -167,6 +184,7 @@ int main(void)
         cmocka_unit_test(a_model_does_not_diverge_from_itself),
         cmocka_unit_test(divergence_is_not_negative_and_grows_with_the_error),
         cmocka_unit_test(threads_change_no_score),
+        cmocka_unit_test(logits_that_are_not_finite_are_refused),
         cmocka_unit_test(other_vocabularies_are_refused),
     };
     return cmocka_run_group_tests_name("score", tests, NULL, NULL);

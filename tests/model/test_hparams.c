@@ -146,6 +146,18 @@ static void yarn_has_its_keys(void **state)
     assert_true(meta_get_f64(&meta, "qwen2.rope.scaling.factor", &f) && f == 4.0);
     assert_true(meta_get_u64(&meta, "qwen2.rope.scaling.original_context_length", &u) && u == 128);
     assert_true(meta_get_f64(&meta, "qwen2.rope.scaling.attn_factor", &f) && f == 1.0);
+
+    struct hparams back;
+    meta_set_f32(&meta, "qwen2.rope.scaling.attn_factor", 0.5f);
+    meta_set_f32(&meta, "qwen2.rope.scaling.yarn_beta_fast", 16.0f);
+    assert_true(hparams_read_meta(&back, "qwen2", true, &meta, &err));
+    assert_int_equal(back.rope.type, HF_ROPE_YARN);
+    assert_true(back.rope.factor == 4.0 && back.rope.original_context == 128);
+    assert_true(back.rope.beta_fast == 16.0 && back.rope.beta_slow == 0.0);
+    assert_true(fabs(back.rope.attention_factor - 0.5 * (1.0 + 0.1 * log(4.0))) < 1e-12);
+    meta_remove(&meta, "qwen2.rope.scaling.type");
+    assert_true(hparams_read_meta(&back, "qwen2", true, &meta, &err));
+    assert_int_equal(back.rope.type, HF_ROPE_LINEAR);
     meta_close(&meta);
     json_decref(config);
 }
