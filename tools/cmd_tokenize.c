@@ -237,9 +237,9 @@ static bool tokenize(const char *path, const struct tokenize_options *o, struct 
     struct plan p = {0};
     struct tokenizer t = {0};
     bool ok = checkpoint_open(&c, path, err);
-    const struct meta *meta = meta_find(&c.meta, "tokenizer.ggml.model") ? &c.meta : &p.meta;
-    ok = ok && (meta == &c.meta || plan_open(&p, &c, &vocabulary, err));
-    if (ok && !tokenizer_open(&t, meta, err))
+    const bool gguf = ok && strcmp(c.container->name, "GGUF") == 0;
+    ok = ok && (gguf || plan_open(&p, &c, &vocabulary, err));
+    if (ok && !tokenizer_open(&t, gguf ? &c.meta : &p.meta, err))
         ok = err_wrap(err, "%s", path);
     ok = ok && work(&t, o, err);
     tokenizer_close(&t);

@@ -1,5 +1,6 @@
 /* Tokenizers: merges, words, special tokens, what is around a text, bytes of any kind, streams. */
 #include "model/tokenizer.h"
+#include "core/pool.h"
 #include "formats/pretokenizer_names.h"
 #include "tests/model/small_tokenizer.h"
 
@@ -385,6 +386,41 @@ static void bytes_that_are_no_utf8_come_back(void **state)
     close_all(o);
 }
 
+enum { ITEMS = 32 };
+
+struct shared {
+    const struct opened *o;
+    struct token_list list[ITEMS];
+};
+
+static void encode_item(size_t item, int thread, void *arg)
+{
+    static const char text[] = "word the the 1212 <|end|> aaaa e\u0301 \xff";
+    struct shared *s = arg;
+    (void)thread;
+    tokenizer_encode(&s->o->t, text, sizeof text, TOKENIZER_PARSE, &s->list[item], NULL);
+}
+
+static void threads_share_a_tokenizer(void **state)
+{
+    struct pool *pool = NULL;
+    (void)state;
+    assert_true(pool_open(&pool, 4, NULL));
+    struct opened *kinds[] = {open_bpe("qwen2"), open_spm()};
+    for (int k = 0; k < 2; k++) {
+        struct shared s = {.o = kinds[k]};
+        pool_for(pool, ITEMS, encode_item, &s);
+        for (size_t i = 0; i < ITEMS; i++) {
+            assert_true(s.list[i].count > 10 && s.list[i].count == s.list[0].count);
+            assert_memory_equal(s.list[i].id, s.list[0].id, s.list[0].count * sizeof(uint32_t));
+        }
+        for (size_t i = 0; i < ITEMS; i++)
+            token_list_close(&s.list[i]);
+        close_all(kinds[k]);
+    }
+    pool_close(pool);
+}
+
 /* A file's keys, one of them changed, and the sentence that says so. */
 static void expect_refused(struct meta *m, enum err_code code, const char *words)
 {
@@ -477,6 +513,7 @@ int main(void)
         cmocka_unit_test(every_splitter_bears_long_words),
         cmocka_unit_test(a_megabyte_of_one_letter_is_soon_done),
         cmocka_unit_test(bytes_that_are_no_utf8_come_back),
+        cmocka_unit_test(threads_share_a_tokenizer),
         cmocka_unit_test(keys_that_lack_or_contradict_are_named),
         cmocka_unit_test(odd_merges_and_tokens_do_no_harm),
     };
