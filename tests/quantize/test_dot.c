@@ -4,7 +4,7 @@
 #include "core/mem.h"
 #include "quantize/codec.h"
 #include "quantize/dot.h"
-#include "tests/quantize/weights.h"
+#include "tests/quantize/sample_weights.h"
 
 #include <math.h>
 #include <setjmp.h>
