@@ -106,6 +106,7 @@ void dot_init_avx2(struct dot_kernels *k);
 void dot_input_init_avx2(struct dot_kernels *k);
 void dot_float_init_avx2(struct dot_kernels *k);
 void dot_init_avx512(struct dot_kernels *k);
+void dot_row_init_avx512(struct dot_kernels *k);
 void dot_float_init_avx512(struct dot_kernels *k);
 
 /* What their files share: rows and panels of DOT_FLOAT, and the end of a sum. */

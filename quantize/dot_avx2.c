@@ -3,6 +3,7 @@
 #include "quantize/dot.h"
 
 #include "quantize/dot_panel.h"
+#include "quantize/dot_row_impl.h"
 #include "quantize/dot_unpack_avx2.h"
 
 /* Sums of two neighbouring products.  The second factor of the instruction is signed and the
@@ -24,19 +25,6 @@ INLINE __m256i sums_of(const __m256i p[8])
                             _mm256_permute2x128_si256(low, high, 0x31));
 }
 
-INLINE float add_in_order(float y, __m256 terms)
-{
-    const __m128 half[2] = {_mm256_castps256_ps128(terms), _mm256_extractf128_ps(terms, 1)};
-    UNROLL
-    for (int h = 0; h < 2; h++) {
-        y += _mm_cvtss_f32(half[h]);
-        y += _mm_cvtss_f32(_mm_movehdup_ps(half[h]));
-        y += _mm_cvtss_f32(_mm_movehl_ps(half[h], half[h]));
-        y += _mm_cvtss_f32(_mm_shuffle_ps(half[h], half[h], 0xff));
-    }
-    return y;
-}
-
 INLINE float add_blocks(float y, const struct blocks *w, const struct dot_block_input *x, int codes)
 {
     __m256i p[8];
@@ -44,14 +32,7 @@ INLINE float add_blocks(float y, const struct blocks *w, const struct dot_block_
     for (int b = 0; b < 8; b++)
         p[b] = _mm256_madd_epi16(multiply_codes(w->u[b], load32(x->q + 32 * b), codes),
                                  _mm256_set1_epi16(1));
-    const __m256i sum = load32(x->sum);
-    __m256i dot = sums_of(p);
-    if (codes >= 0)
-        dot = _mm256_sub_epi32(dot, _mm256_slli_epi32(sum, codes));
-    __m256 term = _mm256_mul_ps(w->d, _mm256_cvtepi32_ps(dot));
-    if (codes == CODES_MIN)
-        term = _mm256_add_ps(term, _mm256_mul_ps(w->m, _mm256_cvtepi32_ps(sum)));
-    return add_in_order(y, _mm256_mul_ps(term, _mm256_loadu_ps(x->d)));
+    return finish_blocks(y, sums_of(p), w, x, codes);
 }
 
 typedef void (*unpack_blocks_fn)(struct blocks *out, const uint8_t *piece);
@@ -82,43 +63,27 @@ INLINE __m256i scale_at(__m256i scale, int g)
     return _mm256_shuffle_epi8(scale, _mm256_set1_epi16((short)(0x0100 + 0x0202 * g)));
 }
 
-/* The sums of a and of b, in the first two lanes. */
-INLINE __m128i sum_pair(__m256i a, __m256i b)
+INLINE float add_super(float y, const struct super *w, const struct dot_super_input *x, int codes,
+                       int groups)
 {
-    const __m256i both = _mm256_hadd_epi32(a, b);
-    const __m128i half =
-        _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-    return _mm_hadd_epi32(half, half);
-}
-
-INLINE float add_super(float y, const struct super *w, const struct dot_super_input *x, int codes)
-{
+    const __m256i scale = groups == 8 ? _mm256_permute4x64_epi64(w->scale, 0x44) : w->scale;
     __m256i dot = _mm256_setzero_si256();
     UNROLL
     for (int g = 0; g < 8; g++) {
         const __m256i p = multiply_codes(w->u[g], load32(x->q + 32 * g), codes);
-        dot = _mm256_add_epi32(dot, _mm256_madd_epi16(p, scale_at(w->scale, g)));
+        dot = _mm256_add_epi32(dot, _mm256_madd_epi16(p, scale_at(scale, g)));
     }
-    const __m256i sum = load32(x->sum);
-    if (codes >= 0)
-        dot = _mm256_sub_epi32(dot, _mm256_slli_epi32(_mm256_madd_epi16(w->scale, sum), codes));
-    const __m256i min = codes == CODES_MIN ? _mm256_madd_epi16(w->min, sum) : dot;
-    const __m128 both = _mm_cvtepi32_ps(sum_pair(dot, min));
-    float term = w->d * _mm_cvtss_f32(both);
-    if (codes == CODES_MIN)
-        term = term - w->m * _mm_cvtss_f32(_mm_movehdup_ps(both));
-    return y + term * x->d;
+    return finish_super(y, dot, w, x, codes == CODES_MIN, codes, groups);
 }
 
 INLINE float row_supers(const uint8_t *row, const struct dot_super_input *x, size_t n, size_t bytes,
                         unpack_super_fn unpack, int codes, int groups)
 {
     float y = 0.0f;
-    (void)groups;
     for (; n > 0; n -= SUPER_ELEMS, row += bytes, x++) {
         struct super w;
         unpack(&w, row);
-        y = add_super(y, &w, x, codes);
+        y = add_super(y, &w, x, codes, groups);
     }
     return y;
 }
@@ -217,12 +182,16 @@ INLINE void pack_supers(void *panel, const uint8_t *first, size_t row_bytes, siz
             UNROLL
             for (int g = 0; g < groups; g++)
                 out->scale[g][row] = (int8_t)scale[groups == 16 ? g / 2 + 8 * (g % 2) : g];
-            const __m256i m =
-                codes == CODES_MIN ? w.min : _mm256_slli_epi16(w.scale, codes < 0 ? 7 : codes);
+            __m256i m = w.min;
+            if (codes != CODES_MIN)
+                m = _mm256_slli_epi16(w.scale, codes == CODES_SIGNED ? 7 : codes);
+            else if (groups == 8)
+                m = _mm256_permute4x64_epi64(w.scale, 0xee);
             _mm256_storeu_si256((void *)min[row], m);
-            out->d[row] = w.d;
-            if (codes == CODES_MIN)
-                out->m[row] = w.m;
+            float d[4];
+            _mm_storeu_ps(d, w.d);
+            out->d[row] = d[0];
+            out->m[row] = d[1];
         }
         turn_rows(&out->u, u, DOT_PIECE / 4);
         turn_rows(out->min, min, 8);

@@ -4,6 +4,7 @@
  *   vf                       a vector of floats
  *   vf_zero() vf_load(p)     no alignment is asked for
  *   vf_store(p, a)
+ *   vf_load_f32(p) vf_load_f16(p) vf_load_bf16(p)   of a file
  *   vf_fma(a, b, c)          a * b + c, rounded once
  *
  * Lane i % 16 of a sum takes column i, as the reference says: with VL = 8 the lower eight lanes
@@ -20,6 +21,38 @@ static void add_float(float lane[DOT_LANES], const float *w, const float *x, siz
         vf_store(lane + pass, sum);
     }
 }
+
+/* One row as it lies in the file, where it is whole lanes long. */
+INLINE float row_plain(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,
+                       const float *x, size_t n, size_t size, vf (*load)(const void *))
+{
+    vf sum[DOT_LANES / VL];
+    float lane[DOT_LANES];
+    if (n % DOT_LANES != 0)
+        return dot_row_float(k, type, row, x, n);
+    UNROLL
+    for (size_t v = 0; v < DOT_LANES / VL; v++)
+        sum[v] = vf_zero();
+    for (size_t i = 0; i < n; i += DOT_LANES) {
+        UNROLL
+        for (size_t v = 0; v < DOT_LANES / VL; v++)
+            sum[v] = vf_fma(load(row + (i + v * VL) * size), vf_load(x + i + v * VL), sum[v]);
+    }
+    UNROLL
+    for (size_t v = 0; v < DOT_LANES / VL; v++)
+        vf_store(lane + v * VL, sum[v]);
+    return dot_add_lanes(lane);
+}
+
+#define ROW_PLAIN(name, size)                                                                      \
+    static float row_##name(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,   \
+                            const void *x, size_t n)                                               \
+    {                                                                                              \
+        return row_plain(k, type, row, x, n, size, vf_load_##name);                                \
+    }
+ROW_PLAIN(f32, 4)
+ROW_PLAIN(f16, 2)
+ROW_PLAIN(bf16, 2)
 
 /* The sums of the sixteen lanes of four rows, in the order of dot_add_lanes. */
 INLINE __m128 add_lanes(float lane[TILE][DOT_LANES])
@@ -110,4 +143,7 @@ static void init_float(struct dot_kernels *k)
             k->pack[type] = dot_pack_float;
             k->multiply[type] = multiply_float;
         }
+    k->row[DTYPE_F32] = row_f32;
+    k->row[DTYPE_F16] = row_f16;
+    k->row[DTYPE_BF16] = row_bf16;
 }

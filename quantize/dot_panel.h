@@ -38,8 +38,8 @@ struct panel_super {
 };
 
 /* What the codes of a type are in unpacked blocks: signed, or unsigned with minima, or unsigned
- * with 2^n to be taken off, n = 0..5. */
-enum { CODES_MIN = -1, CODES_SIGNED = -2 };
+ * with 2^n to be taken off, n = 0..5 (0: their scales are all one). */
+enum { CODES_TERNARY = 0, CODES_MIN = -1, CODES_SIGNED = -2 };
 
 /* The types of both integer forms: id, name, codes, and how many groups a super-block has. */
 #define PANEL_TYPES(BLOCKS, SUPERS)                                                                \
@@ -56,8 +56,8 @@ enum { CODES_MIN = -1, CODES_SIGNED = -2 };
     SUPERS(Q5_K, q5_k, CODES_MIN, 8)                                                               \
     SUPERS(Q6_K, q6_k, 5, 16)                                                                      \
     SUPERS(IQ4_XS, iq4_xs, CODES_SIGNED, 8)                                                        \
-    SUPERS(TQ1_0, tq1_0, 0, 8)                                                                     \
-    SUPERS(TQ2_0, tq2_0, 0, 8)
+    SUPERS(TQ1_0, tq1_0, CODES_TERNARY, 8)                                                         \
+    SUPERS(TQ2_0, tq2_0, CODES_TERNARY, 8)
 
 static_assert(sizeof(struct panel_block) % 64 == 0 && sizeof(struct panel_super) % 64 == 0,
               "panels follow one another on cache lines");

@@ -26,12 +26,12 @@ struct blocks {
     __m256 d, m;
 };
 
-/* A super-block.  scale and min in 16 bits: of the groups of sixteen 0, 2, .. 14, then 1, 3, ..
- * 15; of groups of 32, all eight twice. */
+/* A super-block.  Numbers of its groups are of 16 bits.  Of sixteen groups: those of 0, 2, .. 14,
+ * then 1, 3, .. 15; of eight: the scales and then, in the same vector, the minima. */
 struct super {
     __m256i u[8];
     __m256i scale, min;
-    float d, m;
+    __m128 d; /* and m, after it */
 };
 
 INLINE __m128i load16(const void *p) { return _mm_loadu_si128(p); }
@@ -51,11 +51,15 @@ INLINE short load_u16(const uint8_t *p)
     return v;
 }
 
-INLINE float load_half(const void *p)
+/* The half at p, or two of them, to the first floats. */
+INLINE __m128 load_half(const uint8_t *p)
 {
-    uint16_t h;
-    memcpy(&h, p, sizeof h);
-    return _cvtsh_ss(h);
+    return _mm_cvtph_ps(_mm_cvtsi32_si128((uint16_t)load_u16(p)));
+}
+
+INLINE __m128 load_two_halves(const uint8_t *p)
+{
+    return _mm_cvtph_ps(_mm_cvtsi32_si128((int)load_u32(p)));
 }
 
 /* Halves that are `apart` bytes from each other. */
@@ -163,8 +167,7 @@ INLINE void unpack_q2_k(struct super *out, const uint8_t *at)
         out->u[g] = bits_at(qs[g / 4], 2 * (g % 4), 3);
     out->scale = _mm256_cvtepu8_epi16(_mm_and_si128(packed, low));
     out->min = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(packed, 4), low));
-    out->d = load_half(FIELD(block_q2_k, d));
-    out->m = load_half(FIELD(block_q2_k, dmin));
+    out->d = load_two_halves(FIELD(block_q2_k, d));
 }
 
 /* The scales as quantize/decode.h draws them: low nibbles and the top two bits apart. */
@@ -197,10 +200,8 @@ INLINE void unpack_scales(struct super *out, const uint8_t *s)
     const uint32_t a = load_u32(s), b = load_u32(s + 4), low = load_u32(s + 8);
     const uint32_t a_top = (low & 0x0f0f0f0f) | (a >> 2 & 0x30303030);
     const uint32_t b_top = (low >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030);
-    const __m256i both = _mm256_cvtepu8_epi16(
+    out->scale = _mm256_cvtepu8_epi16(
         _mm_setr_epi32((int)(a & 0x3f3f3f3f), (int)a_top, (int)(b & 0x3f3f3f3f), (int)b_top));
-    out->scale = _mm256_permute4x64_epi64(both, 0x44);
-    out->min = _mm256_permute4x64_epi64(both, 0xee);
 }
 
 INLINE void unpack_q4_k(struct super *out, const uint8_t *at)
@@ -212,8 +213,7 @@ INLINE void unpack_q4_k(struct super *out, const uint8_t *at)
         out->u[2 * p + 1] = bits_at(qs, 4, 15);
     }
     unpack_scales(out, FIELD(block_q4_k, scales));
-    out->d = load_half(FIELD(block_q4_k, d));
-    out->m = load_half(FIELD(block_q4_k, dmin));
+    out->d = load_two_halves(FIELD(block_q4_k, d));
 }
 
 INLINE void unpack_q5_k(struct super *out, const uint8_t *at)
@@ -227,8 +227,7 @@ INLINE void unpack_q5_k(struct super *out, const uint8_t *at)
         out->u[g] = _mm256_or_si256(low, high);
     }
     unpack_scales(out, FIELD(block_q5_k, scales));
-    out->d = load_half(FIELD(block_q5_k, d));
-    out->m = load_half(FIELD(block_q5_k, dmin));
+    out->d = load_two_halves(FIELD(block_q5_k, d));
 }
 
 INLINE void unpack_q6_k(struct super *out, const uint8_t *at)

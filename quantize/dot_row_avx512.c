@@ -1,0 +1,305 @@
+/* dot_row_avx512.c - dot products of rows in AVX-512 VNNI; scales and minima are unpacked as in
+ * AVX2.  Same bytes as the reference: integers are exact in any order, and floats are added in
+ * the reference's. */
+#include "quantize/dot.h"
+
+#include "quantize/dot_panel.h"
+#include "quantize/dot_row_impl.h"
+#include "quantize/dot_unpack_avx2.h"
+
+#define LANES(a, b, c, d) _mm512_setr_epi64(a, a, b, b, c, c, d, d)
+
+INLINE __m512i load64(const void *p) { return _mm512_loadu_si512(p); }
+
+/* A shift for each of the four sixteen-byte lanes. */
+INLINE __m512i shift_right(__m512i v, int a, int b, int c, int d)
+{
+    const long long each = 0x0001000100010001;
+    return _mm512_srlv_epi16(v, LANES(a * each, b * each, c * each, d * each));
+}
+
+INLINE __m512i twice(const uint8_t *p) { return _mm512_broadcast_i64x4(load32(p)); }
+
+INLINE __m512i mask_bits(__m512i v, char mask)
+{
+    return _mm512_and_si512(v, _mm512_set1_epi8(mask));
+}
+
+/* A super-block's 256 codes in their order.  Bits of a byte that are 32 codes apart. */
+INLINE void crumbs(__m512i u[4], const uint8_t *qs)
+{
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        const int s = 4 * (i % 2);
+        u[i] = mask_bits(shift_right(twice(qs + 32 * (i / 2)), s, s, s + 2, s + 2), 3);
+    }
+}
+
+INLINE void nibble_pairs(__m512i u[4], const uint8_t *qs)
+{
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        u[i] = mask_bits(shift_right(twice(qs + 32 * i), 0, 0, 4, 4), 15);
+}
+
+/* Adds `value` to the codes whose bit is set: bit g of byte j is that of code 32 g + j. */
+INLINE void add_high(__m512i u[4], const uint8_t *high, char value)
+{
+    const __m512i bits = twice(high);
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        const long long low = 0x0101010101010101 << (2 * i), top = low << 1;
+        const __mmask64 set = _mm512_test_epi8_mask(bits, LANES(low, low, top, top));
+        u[i] = _mm512_mask_add_epi8(u[i], set, u[i], _mm512_set1_epi8(value));
+    }
+}
+
+INLINE void codes_q2_k(__m512i u[4], const uint8_t *at) { crumbs(u, FIELD(block_q2_k, qs)); }
+
+INLINE void codes_tq2_0(__m512i u[4], const uint8_t *at) { crumbs(u, FIELD(block_tq2_0, qs)); }
+
+INLINE void codes_q3_k(__m512i u[4], const uint8_t *at)
+{
+    crumbs(u, FIELD(block_q3_k, qs));
+    add_high(u, FIELD(block_q3_k, hmask), 4);
+}
+
+INLINE void codes_q4_k(__m512i u[4], const uint8_t *at) { nibble_pairs(u, FIELD(block_q4_k, qs)); }
+
+INLINE void codes_q5_k(__m512i u[4], const uint8_t *at)
+{
+    nibble_pairs(u, FIELD(block_q5_k, qs));
+    add_high(u, FIELD(block_q5_k, qh), 16);
+}
+
+INLINE void codes_q6_k(__m512i u[4], const uint8_t *at)
+{
+    UNROLL
+    for (int h = 0; h < 2; h++) {
+        const __m512i low = load64(FIELD(block_q6_k, ql) + 64 * h);
+        const __m512i high = twice(FIELD(block_q6_k, qh) + 32 * h);
+        const long long each = 0x0001000100010001;
+        const __m512i a = _mm512_sllv_epi16(high, LANES(4 * each, 4 * each, 2 * each, 2 * each));
+        const __m512i b = shift_right(high, 0, 0, 2, 2);
+        u[2 * h] = _mm512_or_si512(mask_bits(low, 15), mask_bits(a, 48));
+        u[2 * h + 1] = _mm512_or_si512(mask_bits(_mm512_srli_epi16(low, 4), 15), mask_bits(b, 48));
+    }
+}
+
+/* Signed values with 128 added. */
+INLINE __m512i values_of(const int8_t *table, __m512i codes)
+{
+    const __m512i values =
+        _mm512_broadcast_i32x4(_mm_xor_si128(load16(table), _mm_set1_epi8(-128)));
+    return _mm512_shuffle_epi8(values, codes);
+}
+
+INLINE void codes_iq4_xs(__m512i u[4], const uint8_t *at)
+{
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        const __m512i qs = _mm512_castsi256_si512(load32(FIELD(block_iq4_xs, qs) + 32 * i));
+        const __m512i lanes =
+            _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 1, 0, 1, 2, 3, 2, 3), qs);
+        u[i] = values_of(iq4_values, mask_bits(shift_right(lanes, 0, 4, 0, 4), 15));
+    }
+}
+
+INLINE void codes_tq1_0(__m512i u[4], const uint8_t *at)
+{
+    struct super w;
+    unpack_tq1_0(&w, at);
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        u[i] = _mm512_inserti64x4(_mm512_castsi256_si512(w.u[2 * i]), w.u[2 * i + 1], 1);
+}
+
+/* In the sixteen-byte lane l, pair i: twice the scale of the group of code 64 i + 16 l. */
+INLINE __m512i spread_scales(__m256i scale, int groups)
+{
+    const __m512i group =
+        groups == 8 ? _mm512_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6, 1, 3, 5, 7, 1, 3, 5, 7)
+                    : _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    return _mm512_permutexvar_epi16(_mm512_or_si512(group, _mm512_slli_epi32(group, 16)),
+                                    _mm512_castsi256_si512(scale));
+}
+
+INLINE float add_super(float y, const struct super *w, const __m512i u[4],
+                       const struct dot_super_input *x, int codes, int groups)
+{
+    const __m512i scale = spread_scales(w->scale, groups);
+    __m512i part[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        const __m512i q = load64(x->q + 64 * i);
+        const __m512i s = _mm512_shuffle_epi32(scale, (_MM_PERM_ENUM)(0x55 * i));
+        __m512i *dot = &part[i % 2];
+        if (codes == CODES_TERNARY)
+            *dot = _mm512_dpbusd_epi32(*dot, u[i], q);
+        else if (codes == CODES_SIGNED) /* would saturate in 16 bits */
+            *dot = _mm512_add_epi32(
+                *dot, _mm512_mullo_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), u[i], q),
+                                         _mm512_srai_epi32(s, 16)));
+        else
+            *dot = _mm512_dpwssd_epi32(*dot, _mm512_maddubs_epi16(u[i], q), s);
+    }
+    const __m512i dot = _mm512_add_epi32(part[0], part[1]);
+    const __m256i parts =
+        _mm256_add_epi32(_mm512_castsi512_si256(dot), _mm512_extracti64x4_epi64(dot, 1));
+    return finish_super(y, parts, w, x, codes == CODES_MIN, codes == CODES_SIGNED ? 7 : codes,
+                        groups);
+}
+
+INLINE float row_supers(const uint8_t *row, const struct dot_super_input *x, size_t n, size_t bytes,
+                        void (*unpack)(struct super *, const uint8_t *),
+                        void (*unpack_codes)(__m512i *, const uint8_t *), int codes, int groups)
+{
+    float y = 0.0f;
+    for (; n > 0; n -= SUPER_ELEMS, row += bytes, x++) {
+        struct super w; /* of its codes nothing is used, nor computed */
+        __m512i u[4];
+        unpack(&w, row);
+        unpack_codes(u, row);
+        y = add_super(y, &w, u, x, codes, groups);
+    }
+    return y;
+}
+
+/* Sixteen bytes at p in each of four blocks. */
+INLINE __m512i four_blocks(const uint8_t *p, size_t bytes)
+{
+    const __m256i low =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(load16(p)), load16(p + bytes), 1);
+    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(load16(p + 2 * bytes)),
+                                                 load16(p + 3 * bytes), 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+/* The lower and the upper sixteen codes of four blocks. */
+struct halves {
+    __m512i low, high;
+};
+
+INLINE struct halves nibbles_of(const uint8_t *qs, size_t bytes)
+{
+    const __m512i both = four_blocks(qs, bytes);
+    return (struct halves){mask_bits(both, 15), mask_bits(_mm512_srli_epi16(both, 4), 15)};
+}
+
+INLINE struct halves add_fifth(struct halves u, const uint8_t *qh, size_t bytes)
+{
+    const uint64_t a = load_u32(qh), b = load_u32(qh + bytes), c = load_u32(qh + 2 * bytes),
+                   d = load_u32(qh + 3 * bytes);
+    const uint64_t even = a | c << 32, odd = b | d << 32, low = 0x0000ffff0000ffff;
+    const __m512i bit = _mm512_set1_epi8(16);
+    u.low = _mm512_mask_add_epi8(u.low, (even & low) | (odd & low) << 16, u.low, bit);
+    u.high = _mm512_mask_add_epi8(u.high, (even >> 16 & low) | (odd & ~low), u.high, bit);
+    return u;
+}
+
+INLINE struct halves codes_q4_0(const uint8_t *at)
+{
+    return nibbles_of(FIELD(block_q4_0, qs), sizeof(struct block_q4_0));
+}
+
+INLINE struct halves codes_q4_1(const uint8_t *at)
+{
+    return nibbles_of(FIELD(block_q4_1, qs), sizeof(struct block_q4_1));
+}
+
+INLINE struct halves codes_q5_0(const uint8_t *at)
+{
+    return add_fifth(nibbles_of(FIELD(block_q5_0, qs), sizeof(struct block_q5_0)),
+                     FIELD(block_q5_0, qh), sizeof(struct block_q5_0));
+}
+
+INLINE struct halves codes_q5_1(const uint8_t *at)
+{
+    return add_fifth(nibbles_of(FIELD(block_q5_1, qs), sizeof(struct block_q5_1)),
+                     FIELD(block_q5_1, qh), sizeof(struct block_q5_1));
+}
+
+INLINE struct halves codes_q8_0(const uint8_t *at)
+{
+    const __m512i flip = _mm512_set1_epi8(-128);
+    const uint8_t *qs = FIELD(block_q8_0, qs);
+    return (struct halves){_mm512_xor_si512(four_blocks(qs, sizeof(struct block_q8_0)), flip),
+                           _mm512_xor_si512(four_blocks(qs + 16, sizeof(struct block_q8_0)), flip)};
+}
+
+INLINE struct halves look_up(const int8_t *table, struct halves u)
+{
+    return (struct halves){values_of(table, u.low), values_of(table, u.high)};
+}
+
+INLINE struct halves codes_iq4_nl(const uint8_t *at)
+{
+    return look_up(iq4_values, nibbles_of(FIELD(block_iq4_nl, qs), sizeof(struct block_iq4_nl)));
+}
+
+INLINE struct halves codes_mxfp4(const uint8_t *at)
+{
+    return look_up(mxfp4_values, nibbles_of(FIELD(block_mxfp4, qs), sizeof(struct block_mxfp4)));
+}
+
+/* Four partial sums of each of four blocks. */
+INLINE __m512i multiply_four(struct halves u, const int8_t *q)
+{
+    const __m512i a = load64(q), b = load64(q + 64);
+    const __m512i low = _mm512_shuffle_i64x2(a, b, 0x88), high = _mm512_shuffle_i64x2(a, b, 0xdd);
+    return _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), u.low, low), u.high,
+                               high);
+}
+
+INLINE __m256i sums_of_eight(__m512i a, __m512i b)
+{
+    const __m512i pairs =
+        _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    const __m512i sums = _mm512_add_epi32(pairs, _mm512_shuffle_epi32(pairs, _MM_PERM_BADC));
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+    return _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, sums));
+}
+
+INLINE float add_blocks(float y, const uint8_t *piece, const struct dot_block_input *x,
+                        size_t bytes, void (*unpack)(struct blocks *, const uint8_t *),
+                        struct halves (*unpack_codes)(const uint8_t *), int codes)
+{
+    struct blocks w; /* of its codes nothing is used, nor computed */
+    unpack(&w, piece);
+    const __m256i dot = sums_of_eight(multiply_four(unpack_codes(piece), x->q),
+                                      multiply_four(unpack_codes(piece + 4 * bytes), x->q + 128));
+    return finish_blocks(y, dot, &w, x, codes == CODES_SIGNED ? 7 : codes);
+}
+
+INLINE float row_blocks(const uint8_t *row, const struct dot_block_input *x, size_t n, size_t bytes,
+                        void (*unpack)(struct blocks *, const uint8_t *),
+                        struct halves (*unpack_codes)(const uint8_t *), int codes)
+{
+    float y = 0.0f;
+    for (; n >= DOT_PIECE; n -= DOT_PIECE, row += 8 * bytes, x++)
+        y = add_blocks(y, row, x, bytes, unpack, unpack_codes, codes);
+    if (n > 0) {
+        uint8_t last[8 * sizeof(struct block_q8_0)] = {0};
+        memcpy(last, row, n / BLOCK_ELEMS * bytes);
+        y = add_blocks(y, last, x, bytes, unpack, unpack_codes, codes);
+    }
+    return y;
+}
+
+#define ROW(name, form, ...)                                                                       \
+    static float row_##name(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,   \
+                            const void *x, size_t n)                                               \
+    {                                                                                              \
+        (void)k, (void)type;                                                                       \
+        return row_##form(row, x, n, sizeof(struct block_##name), unpack_##name, codes_##name,     \
+                          __VA_ARGS__);                                                            \
+    }
+#define BLOCKS(ID, name, codes)         ROW(name, blocks, codes)
+#define SUPERS(ID, name, codes, groups) ROW(name, supers, codes, groups)
+PANEL_TYPES(BLOCKS, SUPERS)
+
+void dot_row_init_avx512(struct dot_kernels *k)
+{
+#define SET(ID, name, ...) k->row[DTYPE_##ID] = row_##name;
+    PANEL_TYPES(SET, SET)
+}
