@@ -103,6 +103,7 @@ void dot_multiply(const struct dot_kernels *k, const struct dot_weight *w, size_
 /* The families. */
 void dot_init_scalar(struct dot_kernels *k);
 void dot_init_avx2(struct dot_kernels *k);
+void dot_panel_init_avx2(struct dot_kernels *k);
 void dot_input_init_avx2(struct dot_kernels *k);
 void dot_float_init_avx2(struct dot_kernels *k);
 void dot_init_avx512(struct dot_kernels *k);

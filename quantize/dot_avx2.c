@@ -222,6 +222,7 @@ void dot_init_avx2(struct dot_kernels *k)
     k->row[DTYPE_##ID] = row_##name;                                                               \
     k->pack[DTYPE_##ID] = pack_##name;
     PANEL_TYPES(SET, SET)
+    dot_panel_init_avx2(k);
     dot_input_init_avx2(k);
     dot_float_init_avx2(k);
 }
