@@ -6,7 +6,7 @@ static volatile sig_atomic_t asked;
 
 static void on_signal(int number)
 {
-    asked = 1;
+    asked = number;
     signal(number, SIG_DFL);
 }
 
@@ -19,4 +19,12 @@ void stop_on_signals(void)
 bool stop_check(struct err *err)
 {
     return asked ? err_set(err, ERR_STOPPED, "stopped; nothing was written") : true;
+}
+
+void stop_forget_interrupt(void)
+{
+    if (asked == SIGINT) {
+        asked = 0;
+        signal(SIGINT, on_signal);
+    }
 }

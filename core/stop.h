@@ -14,4 +14,7 @@ void stop_on_signals(void);
 /* True while nobody asked; else false with ERR_STOPPED, "stopped". */
 bool stop_check(struct err *err);
 
+/* What SIGINT asked for has been done, and the program goes on; a SIGTERM is not forgotten. */
+void stop_forget_interrupt(void);
+
 #endif

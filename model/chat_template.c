@@ -158,7 +158,7 @@ static const struct chat_family table[] = {
     {
         .name = "openchat",
         .tell = {{"GPT4 Correct "}},
-        .system = "",
+        .system = "GPT4 Correct System: ",
         .system_end = "<|end_of_turn|>",
         .user = "GPT4 Correct User: ",
         .user_end = "<|end_of_turn|>",

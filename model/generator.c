@@ -38,13 +38,6 @@ size_t generator_length(const struct generator *g) { return g->cache.length[0]; 
 
 size_t generator_room(const struct generator *g) { return g->cache.context - g->cache.length[0]; }
 
-/* All or, without an answer to ask for, the first of many. */
-static bool run(struct generator *g, const uint32_t *id, size_t count, bool last, struct err *err)
-{
-    const struct forward_sequence s = {.token = id, .tokens = count, .states = last};
-    return stop_check(err) && forward_run(&g->forward, &g->cache, &s, 1, g->state, err);
-}
-
 bool generator_feed(struct generator *g, const uint32_t *id, size_t count, struct err *err)
 {
     const size_t before = generator_length(g);
@@ -53,7 +46,10 @@ bool generator_feed(struct generator *g, const uint32_t *id, size_t count, struc
                       before, g->cache.context);
     for (size_t done = 0, n; ok && done < count; done += n) {
         n = count - done < FORWARD_PIECE ? count - done : FORWARD_PIECE;
-        ok = run(g, id + done, n, done + n == count, err);
+        const struct forward_sequence s = {
+            .token = id + done, .tokens = n, .states = done + n == count};
+        ok = (done == 0 || stop_check(err)) &&
+             forward_run(&g->forward, &g->cache, &s, 1, g->state, err);
     }
     if (!ok) {
         g->cache.length[0] = before;

@@ -1,8 +1,12 @@
 #include "tools/report.h"
 
+#include "core/utf8.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static json_t *number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
@@ -46,6 +50,25 @@ void report_mark_worst(const struct error_figures *f, size_t count, size_t most,
             return;
         marked[worst] = true;
     }
+}
+
+json_t *report_bytes(const char *bytes, size_t length)
+{
+    static const char replacement[] = "\ufffd";
+    char *valid = malloc(3 * length + 1), *to = valid; /* three bytes for each at most */
+    for (size_t at = 0; valid && at < length;) {
+        const size_t n = utf8_valid(bytes + at, length - at);
+        memcpy(to, bytes + at, n);
+        to += n;
+        at += n;
+        if (at++ < length) {
+            memcpy(to, replacement, sizeof replacement - 1);
+            to += sizeof replacement - 1;
+        }
+    }
+    json_t *string = valid ? json_stringn(valid, (size_t)(to - valid)) : NULL;
+    free(valid);
+    return string;
 }
 
 bool report_print(const json_t *report, struct err *err)
