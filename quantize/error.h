@@ -15,6 +15,7 @@ struct error_sums {
     double weighted[8];   /* importance * (x - y)^2; stays 0 without importance */
     double importance[8]; /* importance, added for every weight */
     double signal[8];     /* x^2 */
+    double stored[8];     /* y^2 */
     double max_abs;       /* max |x - y| */
     uint64_t count;       /* weights */
 };
@@ -22,6 +23,7 @@ struct error_sums {
 struct error_figures {
     double mse, rmse, snr_db; /* snr = 10 log10(sum x^2 / sum (x - y)^2); INFINITY if exact */
     double max_abs;
+    double cosine;       /* sum x y / sqrt(sum x^2 sum y^2); 1 where both are 0, 0 where one is */
     double weighted_mse; /* sum w e^2 / sum w, or NAN where no importance is known */
 };
 

@@ -44,6 +44,7 @@ static void add_error(struct error_sums *sums, const float *restrict x, const fl
         const double e = (double)x[i] - (double)y[i];
         sums->squared[i % 8] += e * e;
         sums->signal[i % 8] += (double)x[i] * (double)x[i];
+        sums->stored[i % 8] += (double)y[i] * (double)y[i];
         if (importance) {
             sums->weighted[i % 8] += (double)importance[i] * (e * e);
             sums->importance[i % 8] += (double)importance[i];

@@ -54,7 +54,7 @@ static void encode_bf16(void *restrict dst, const float *restrict src,
 
 /* Four lanes of the sums, in registers along a row. */
 struct lanes4 {
-    __m256d squared, weighted, importance, signal, max_abs;
+    __m256d squared, weighted, importance, signal, stored, max_abs;
 };
 
 static struct lanes4 lanes_load(const struct error_sums *s, int at)
@@ -64,6 +64,7 @@ static struct lanes4 lanes_load(const struct error_sums *s, int at)
         .weighted = _mm256_loadu_pd(s->weighted + at),
         .importance = _mm256_loadu_pd(s->importance + at),
         .signal = _mm256_loadu_pd(s->signal + at),
+        .stored = _mm256_loadu_pd(s->stored + at),
         .max_abs = _mm256_set1_pd(s->max_abs),
     };
 }
@@ -74,6 +75,7 @@ static void lanes_store(struct error_sums *s, int at, const struct lanes4 *l)
     _mm256_storeu_pd(s->weighted + at, l->weighted);
     _mm256_storeu_pd(s->importance + at, l->importance);
     _mm256_storeu_pd(s->signal + at, l->signal);
+    _mm256_storeu_pd(s->stored + at, l->stored);
     double max_abs[4];
     _mm256_storeu_pd(max_abs, l->max_abs);
     for (int i = 0; i < 4; i++)
@@ -84,10 +86,12 @@ static inline void lanes_add(struct lanes4 *l, const float *x, const float *y,
                              const float *importance)
 {
     const __m256d a = _mm256_cvtps_pd(_mm_loadu_ps(x));
-    const __m256d e = _mm256_sub_pd(a, _mm256_cvtps_pd(_mm_loadu_ps(y)));
+    const __m256d b = _mm256_cvtps_pd(_mm_loadu_ps(y));
+    const __m256d e = _mm256_sub_pd(a, b);
     const __m256d e2 = _mm256_mul_pd(e, e);
     l->squared = _mm256_add_pd(l->squared, e2);
     l->signal = _mm256_add_pd(l->signal, _mm256_mul_pd(a, a));
+    l->stored = _mm256_add_pd(l->stored, _mm256_mul_pd(b, b));
     l->max_abs = _mm256_max_pd(_mm256_andnot_pd(_mm256_set1_pd(-0.0), e), l->max_abs);
     if (importance) {
         const __m256d w = _mm256_cvtps_pd(_mm_loadu_ps(importance));
@@ -117,6 +121,7 @@ static void add_error(struct error_sums *sums, const float *restrict x, const fl
         const double e = (double)x[i] - (double)y[i];
         sums->squared[i % 8] += e * e;
         sums->signal[i % 8] += (double)x[i] * (double)x[i];
+        sums->stored[i % 8] += (double)y[i] * (double)y[i];
         if (importance) {
             sums->weighted[i % 8] += (double)importance[i] * (e * e);
             sums->importance[i % 8] += (double)importance[i];

@@ -32,6 +32,7 @@ static void figures_are_those_of_the_definition(void **state)
     near(f.rmse, sqrt(1.25 / 9));
     near(f.snr_db, 10 * log10(130 / 1.25));
     near(f.max_abs, 1.0);
+    near(f.cosine, 127.0 / sqrt(130 * 125.25));
     near(f.weighted_mse, 3.0 / 16);
     assert_int_equal(sums.count, 9);
 }
@@ -47,7 +48,21 @@ static void an_exact_copy_has_infinite_snr_and_no_weighted_error(void **state)
     const struct error_figures f = error_figures(&sums);
     assert_true(f.mse == 0.0 && f.max_abs == 0.0);
     assert_true(isinf(f.snr_db) && f.snr_db > 0);
+    assert_true(f.cosine == 1.0);
     assert_true(isnan(f.weighted_mse));
+}
+
+static void nothing_is_at_a_right_angle_to_something(void **state)
+{
+    (void)state;
+    struct kernels k;
+    kernels_init(&k, cpu_features());
+    const float x[] = {1, 2, 3}, none[] = {0, 0, 0}, across[] = {3, 0, -1};
+    struct error_sums a = {0}, b = {0};
+    k.add_error(&a, x, none, NULL, 3);
+    k.add_error(&b, x, across, NULL, 3);
+    assert_true(error_figures(&a).cosine == 0.0);
+    assert_true(error_figures(&b).cosine == 0.0);
 }
 
 static void no_weights_have_no_error(void **state)
@@ -106,6 +121,7 @@ static void merging_adds_every_sum(void **state)
     near(b.mse, a.mse);
     near(b.weighted_mse, a.weighted_mse);
     near(b.snr_db, a.snr_db);
+    near(b.cosine, a.cosine);
     assert_true(a.max_abs == b.max_abs);
     assert_int_equal(first.count, 64);
     free(x);
@@ -143,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(figures_are_those_of_the_definition),
         cmocka_unit_test(an_exact_copy_has_infinite_snr_and_no_weighted_error),
+        cmocka_unit_test(nothing_is_at_a_right_angle_to_something),
         cmocka_unit_test(no_weights_have_no_error),
         cmocka_unit_test(scalar_and_fast_sums_are_the_same_bits),
         cmocka_unit_test(merging_adds_every_sum),
