@@ -2,11 +2,14 @@
 
 #include <signal.h>
 
-static volatile sig_atomic_t asked;
+static volatile sig_atomic_t interrupted, ended;
 
 static void on_signal(int number)
 {
-    asked = number;
+    if (number == SIGINT)
+        interrupted = 1;
+    else
+        ended = 1;
     signal(number, SIG_DFL);
 }
 
@@ -18,13 +21,11 @@ void stop_on_signals(void)
 
 bool stop_check(struct err *err)
 {
-    return asked ? err_set(err, ERR_STOPPED, "stopped; nothing was written") : true;
+    return interrupted || ended ? err_set(err, ERR_STOPPED, "stopped; nothing was written") : true;
 }
 
 void stop_forget_interrupt(void)
 {
-    if (asked == SIGINT) {
-        asked = 0;
-        signal(SIGINT, on_signal);
-    }
+    interrupted = 0;
+    signal(SIGINT, on_signal);
 }
