@@ -7,76 +7,173 @@
 #include <cblas.h>
 #include <stdlib.h>
 
-/* A tile is about 1 MiB of floats, so that it stays in a core's cache, and at least so many rows
- * that packing x again for each does not weigh much. */
-enum { TILE_FLOATS = 256 * 1024, TILE_ROWS_MIN = 64, TILE_ROWS_MAX = 512 };
+/* An exact tile is about 1 MiB of floats, so that it stays in a core's cache, and at least so many
+ * rows that packing x again for each does not weigh much.  A fast one is small: the weights
+ * of one x are shared out evenly over the threads. */
+enum { TILE_FLOATS = 256 * 1024, TILE_ROWS_MIN = 64, TILE_ROWS_MAX = 512, FAST_ROWS = 64 };
 
-static size_t tile_rows(size_t cols)
+/* So many x are quantized and multiplied at a time. */
+enum { PIECE = 512 };
+
+static size_t exact_rows(size_t cols)
 {
     const size_t rows = TILE_FLOATS / cols;
     return rows < TILE_ROWS_MIN ? TILE_ROWS_MIN : rows > TILE_ROWS_MAX ? TILE_ROWS_MAX : rows;
 }
 
+static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
+
+static size_t input_bytes(size_t cols)
+{
+    size_t bytes = 0;
+    for (int form = 0; form < DOT_FORMS; form++)
+        bytes = largest(bytes, dot_input_bytes((enum dot_form)form, cols));
+    return bytes;
+}
+
 bool linear_open(struct linear_engine *e, const struct kernels *k, struct pool *pool,
                  size_t max_cols, struct err *err)
 {
-    const size_t floats =
-        TILE_ROWS_MIN * max_cols > TILE_FLOATS ? TILE_ROWS_MIN * max_cols : (size_t)TILE_FLOATS;
-    *e = (struct linear_engine){.kernels = k, .pool = pool, .tile_floats = floats};
-    e->tile = mem_alloc((size_t)pool_threads(pool), floats * sizeof *e->tile);
-    if (!e->tile)
-        return err_set(err, ERR_MEMORY, "tiles of %zu floats", floats);
-    openblas_set_num_threads(1);
+    const bool fast = k->dot != NULL;
+    const size_t floats = largest(TILE_ROWS_MIN * max_cols, TILE_FLOATS);
+    *e = (struct linear_engine){.kernels = k, .pool = pool};
+    e->scratch_bytes = fast ? (dot_scratch_bytes(max_cols) + 63) / 64 * 64 : floats * sizeof(float);
+    e->scratch = mem_alloc((size_t)pool_threads(pool), e->scratch_bytes);
+    e->input = fast ? mem_alloc(PIECE, input_bytes(max_cols)) : NULL;
+    if (!e->scratch || (fast && !e->input)) {
+        linear_close(e);
+        return err_set(err, ERR_MEMORY, "no memory to multiply with rows of %zu", max_cols);
+    }
+    if (!fast)
+        openblas_set_num_threads(1);
     return true;
 }
 
 void linear_close(struct linear_engine *e)
 {
-    free(e->tile);
+    free(e->scratch);
+    free(e->input);
     *e = (struct linear_engine){0};
 }
 
 struct work {
     const struct linear_engine *engine;
     const float *x;
-    size_t vectors;
+    size_t vectors, cols;
+    enum dot_form form; /* fast: of x, and of the jobs in work */
+    size_t input_bytes;
     const struct linear_job *job;
+    size_t jobs;
     size_t end[LINEAR_JOBS_MAX]; /* the tile behind each job's last */
 };
 
-static void multiply_tile(size_t item, int thread, void *arg)
+/* The rows of one weight that an item is for. */
+struct tile {
+    const struct linear *linear;
+    size_t rows; /* of the weight */
+    size_t first, count;
+    float *y; /* of its first row and the first x */
+    uint8_t *scratch;
+};
+
+static size_t tile_rows(const struct work *w)
 {
-    const struct work *w = arg;
+    return w->engine->kernels->dot ? FAST_ROWS : exact_rows(w->cols);
+}
+
+static struct tile find_tile(const struct work *w, size_t item, int thread)
+{
     size_t j = 0;
     while (item >= w->end[j])
         j++;
-    const struct linear *l = w->job[j].linear;
-    const struct tensor *t = l->weight;
-    const size_t rows = (size_t)tensor_rows(t), cols = (size_t)tensor_cols(t);
-    const size_t first = (item - (j ? w->end[j - 1] : 0)) * tile_rows(cols);
-    const size_t count = rows - first < tile_rows(cols) ? rows - first : tile_rows(cols);
+    struct tile t = {.linear = w->job[j].linear};
+    t.rows = (size_t)tensor_rows(t.linear->weight);
+    t.first = (item - (j ? w->end[j - 1] : 0)) * tile_rows(w);
+    t.count = t.rows - t.first < tile_rows(w) ? t.rows - t.first : tile_rows(w);
+    t.y = w->job[j].y + t.first;
+    t.scratch = w->engine->scratch + (size_t)thread * w->engine->scratch_bytes;
+    return t;
+}
 
-    float *tile = w->engine->tile + (size_t)thread * w->engine->tile_floats;
-    float *y = w->job[j].y + first;
-    w->engine->kernels->decode[t->dtype->id](tile, t->data + t->bytes / rows * first, count * cols);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)w->vectors, (int)count, (int)cols,
-                1.0f, w->x, (int)cols, tile, (int)cols, 0.0f, y, (int)rows);
-    for (size_t v = 0; l->bias && v < w->vectors; v++)
-        ops_add(y + v * rows, l->bias + first, count);
+static void add_bias(const struct work *w, const struct tile *t)
+{
+    for (size_t v = 0; t->linear->bias && v < w->vectors; v++)
+        ops_add(t->y + v * t->rows, t->linear->bias + t->first, t->count);
+}
+
+static void multiply_exact(size_t item, int thread, void *arg)
+{
+    const struct work *w = arg;
+    const struct tile t = find_tile(w, item, thread);
+    const struct tensor *weight = t.linear->weight;
+    const uint8_t *from = weight->data + weight->bytes / t.rows * t.first;
+    float *tile = (float *)(void *)t.scratch;
+    w->engine->kernels->decode[weight->dtype->id](tile, from, t.count * w->cols);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)w->vectors, (int)t.count,
+                (int)w->cols, 1.0f, w->x, (int)w->cols, tile, (int)w->cols, 0.0f, t.y, (int)t.rows);
+    add_bias(w, &t);
+}
+
+static void quantize_input(size_t item, int thread, void *arg)
+{
+    const struct work *w = arg;
+    (void)thread;
+    dot_quantize(w->engine->kernels->dot, w->form, w->engine->input + item * w->input_bytes,
+                 w->x + item * w->cols, w->cols);
+}
+
+static void multiply_fast(size_t item, int thread, void *arg)
+{
+    const struct work *w = arg;
+    const struct tile t = find_tile(w, item, thread);
+    const struct tensor *weight = t.linear->weight;
+    if (dot_form(weight->dtype->id) != w->form)
+        return;
+    const struct dot_weight rows = {weight->dtype->id, weight->data, weight->bytes / t.rows,
+                                    w->cols};
+    dot_multiply(w->engine->kernels->dot, &rows, t.first, t.count, w->engine->input, w->vectors,
+                 t.y - t.first, t.rows, t.scratch);
+    add_bias(w, &t);
+}
+
+/* One piece of x, form by form: x is quantized once for all jobs of a form. */
+static void run_fast(struct work *w, size_t tiles)
+{
+    for (int form = 0; form < DOT_FORMS; form++) {
+        bool wanted = false;
+        for (size_t j = 0; j < w->jobs; j++)
+            wanted |= (int)dot_form(w->job[j].linear->weight->dtype->id) == form;
+        if (!wanted)
+            continue;
+        w->form = (enum dot_form)form;
+        w->input_bytes = dot_input_bytes(w->form, w->cols);
+        pool_for(w->engine->pool, w->vectors, quantize_input, w);
+        pool_for(w->engine->pool, tiles, multiply_fast, w);
+    }
 }
 
 void linear_run(struct linear_engine *e, const float *x, size_t vectors,
                 const struct linear_job *job, size_t jobs)
 {
-    struct work w = {.engine = e, .x = x, .vectors = vectors, .job = job};
+    struct linear_job piece[LINEAR_JOBS_MAX];
+    struct work w = {.engine = e, .job = piece, .jobs = jobs};
     size_t tiles = 0;
-    assert(jobs <= LINEAR_JOBS_MAX);
+    assert(jobs > 0 && jobs <= LINEAR_JOBS_MAX);
+    w.cols = (size_t)tensor_cols(job[0].linear->weight);
     for (size_t j = 0; j < jobs; j++) {
-        const struct tensor *t = job[j].linear->weight;
-        const size_t rows = (size_t)tensor_rows(t), tall = tile_rows((size_t)tensor_cols(t));
-        tiles += (rows + tall - 1) / tall;
+        const size_t rows = (size_t)tensor_rows(job[j].linear->weight);
+        tiles += (rows + tile_rows(&w) - 1) / tile_rows(&w);
         w.end[j] = tiles;
     }
-    if (vectors > 0)
-        pool_for(e->pool, tiles, multiply_tile, &w);
+    for (size_t done = 0; done < vectors; done += w.vectors) {
+        w.vectors = vectors - done < PIECE ? vectors - done : PIECE;
+        w.x = x + done * w.cols;
+        for (size_t j = 0; j < jobs; j++)
+            piece[j] = (struct linear_job){
+                job[j].linear, job[j].y + done * (size_t)tensor_rows(job[j].linear->weight)};
+        if (e->kernels->dot)
+            run_fast(&w, tiles);
+        else
+            pool_for(e->pool, tiles, multiply_exact, &w);
+    }
 }

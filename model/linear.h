@@ -1,12 +1,14 @@
 /* linear.h - y = W x, most of the work of a transformer, for many x at once.
  *
- * A weight stays in its file, in its type.  Its rows are decoded to f32, a tile at a time, and
- * multiplied in f32 by BLAS.  Tiles are the items of the pool, so that decoding is shared out
- * with multiplying, and BLAS runs inside each in one thread: the tiles follow from the weight's
- * shape alone, and results are the same for any number of threads.  For that, opening an engine
- * sets OpenBLAS to one thread, for the whole process.
+ * A weight stays in its file, in its type.  There are two ways to multiply with it:
  *
- * The class of this kernel: a tolerance (f32 sums in BLAS's order), not bytes.
+ *   fast   quantize/dot.h: x is quantized to eight bits (for float weights it stays as it is)
+ *          and multiplied with the blocks; for generation the weights stream through once
+ *   exact  rows are decoded to f32, a tile at a time, and multiplied in f32 by BLAS: the yardstick
+ *
+ * Tiles of rows are the items of the pool and follow from the weight's shape alone, so results
+ * are the same for any number of threads.  BLAS runs inside each tile in one thread: an exact
+ * engine sets OpenBLAS to one thread, for the whole process.
  */
 #ifndef MODEL_LINEAR_H
 #define MODEL_LINEAR_H
@@ -14,6 +16,7 @@
 #include "core/err.h"
 #include "core/pool.h"
 #include "core/tensor.h"
+#include "quantize/dot.h"
 #include "quantize/kernels.h"
 
 #include <stdbool.h>
@@ -35,11 +38,13 @@ enum { LINEAR_JOBS_MAX = 4 };
 struct linear_engine {
     const struct kernels *kernels;
     struct pool *pool;
-    float *tile; /* of each thread */
-    size_t tile_floats;
+    uint8_t *scratch; /* of each thread */
+    size_t scratch_bytes;
+    uint8_t *input; /* fast: a piece of x as dot.h wants it */
 };
 
-/* An engine for weights of up to max_cols columns.  Fails with ERR_MEMORY. */
+/* An engine for weights of up to max_cols columns: a fast one where k->dot is set.  Fails with
+ * ERR_MEMORY. */
 bool linear_open(struct linear_engine *e, const struct kernels *k, struct pool *pool,
                  size_t max_cols, struct err *err);
 void linear_close(struct linear_engine *e);

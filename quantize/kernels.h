@@ -24,6 +24,7 @@ typedef void (*encode_row_fn)(void *restrict dst, const float *restrict src,
 typedef void (*decode_row_fn)(float *restrict dst, const void *restrict src, size_t n);
 
 struct error_sums;
+struct dot_kernels;
 
 struct kernels {
     const char *name;                  /* "scalar", "avx2": for logs and tables */
@@ -33,6 +34,9 @@ struct kernels {
     /* Adds a row of n weights (any n) and their decoded values to *sums. */
     void (*add_error)(struct error_sums *sums, const float *restrict x, const float *restrict y,
                       const float *restrict importance, size_t n);
+    /* How y = W x is computed (quantize/dot.h); NULL, as kernels_init leaves it: exactly, in f32. */
+    const struct dot_kernels *dot;
+
     /* The index of the first NaN or infinity, or n. */
     size_t (*find_nonfinite)(const float *x, size_t n);
 };

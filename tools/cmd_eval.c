@@ -94,9 +94,11 @@ static bool measure(const struct eval_options *o, const struct eval_model *model
                      : err_set(err, ERR_USAGE, "--cache: no type is called '%s'", o->cache);
     }
     session_say(s,
-                "%zu tokens: %zu windows of %zu, of each the last %zu scored; f32, cache in %s, "
+                "%zu tokens: %zu windows of %zu, of each the last %zu scored; %s, cache in %s, "
                 "%d threads\n",
-                list->count, w.count, w.size, w.scored, cache->name, pool_threads(s->pool));
+                list->count, w.count, w.size, w.scored,
+                s->kernels.dot ? s->kernels.dot->name : "exact f32", cache->name,
+                pool_threads(s->pool));
     const struct score_options options = {
         .model = &model->weights,
         .base = base ? &base->weights : NULL,
@@ -136,7 +138,7 @@ static bool run_eval(const struct command *me, int argc, char **argv, struct err
 {
     struct session s = {0};
     struct eval_options o = {.cache = "F16", .windows = {.context = WINDOWS_CONTEXT, .bos = -1}};
-    bool done;
+    bool done, exact = false;
     const struct opt table[] = {
         {"file", 'f', OPT_TEXT, &o.text, "TEXT", "the text to be predicted"},
         {"against", 0, OPT_TEXT, &o.against, "SOURCE.gguf",
@@ -147,6 +149,8 @@ static bool run_eval(const struct command *me, int argc, char **argv, struct err
         {"chunks", 0, OPT_COUNT, &o.windows.most, "N", "only the first N windows"},
         {"cache", 0, OPT_TEXT, &o.cache, "TYPE",
          "type of the cached keys and values: F16 (default), F32, Q8_0"},
+        {"exact", 0, OPT_FLAG, &exact, NULL,
+         "multiply in f32 with the decoded weights, instead of with activations in 8 bits: slow"},
         {"tokens", 0, OPT_TEXT, &o.tokens, "FILE",
          "instead of a text its tokens: numbers, or a JSON array of them"},
         OPT_COMMON(&s.common),
@@ -157,7 +161,10 @@ static bool run_eval(const struct command *me, int argc, char **argv, struct err
     if (!o.text == !o.tokens)
         return err_set(err, ERR_USAGE, "one text is needed: -f TEXT, or --tokens FILE");
     o.model = argv[0];
-    const bool ok = session_open(&s, err) && eval(&o, &s, err);
+    bool ok = session_open(&s, err);
+    if (exact)
+        s.kernels.dot = NULL;
+    ok = ok && eval(&o, &s, err);
     session_close(&s);
     return ok;
 }

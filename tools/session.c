@@ -13,6 +13,8 @@ bool session_open(struct session *s, struct err *err)
         return err_set(err, ERR_USAGE, "--threads: %zu are too many; up to %d", s->common.threads,
                        THREADS_MAX);
     kernels_init(&s->kernels, cpu_features());
+    dot_init(&s->dot, &s->kernels, cpu_features());
+    s->kernels.dot = &s->dot;
     term_progress_open(&s->progress, s->common.quiet);
     return pool_open(&s->pool, (int)s->common.threads, err);
 }

@@ -5,13 +5,15 @@
 #include "core/err.h"
 #include "core/pool.h"
 #include "core/progress.h"
+#include "quantize/dot.h"
 #include "quantize/kernels.h"
 #include "tools/opts.h"
 #include "tools/term.h"
 
 struct session {
     struct opt_common common; /* set before session_open */
-    struct kernels kernels;
+    struct kernels kernels;   /* kernels.dot is `dot`: NULL it for exact products */
+    struct dot_kernels dot;
     struct pool *pool;
     struct term_progress progress;
 };

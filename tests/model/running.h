@@ -16,6 +16,7 @@
 struct running {
     struct scratch scratch;
     struct kernels kernels;
+    struct dot_kernels dot;
     struct pool *pool;
     struct checkpoint checkpoint;
     struct weights weights;
@@ -29,6 +30,7 @@ struct running_change {
     const char *renamed, *to;
     const char *key; /* set to `value` */
     uint32_t value;
+    bool fast; /* products of blocks with eight-bit activations */
 };
 
 static inline void running_write(struct running *r, const char *model,
@@ -85,6 +87,8 @@ static inline void running_open(struct running *r, const char *model, int thread
 {
     struct err err = {0};
     running_prepare(r, model, threads, change);
+    dot_init(&r->dot, &r->kernels, cpu_features());
+    r->kernels.dot = change->fast ? &r->dot : NULL;
     if (!weights_open(&r->weights, &r->checkpoint, &r->kernels, &err) ||
         !forward_open(&r->forward, &r->weights, &r->kernels, r->pool, &err))
         fail_msg("%s", err.text);

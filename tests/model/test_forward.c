@@ -91,12 +91,12 @@ static void round_frequencies(struct rope *rope)
 }
 
 /* Runs the model so and gives the error against the reference. */
-static double error_of(const char *model, enum dtype_id type, enum dtype_id cache, bool together,
-                       size_t split)
+static double error_with(const char *model, const struct running_change *change,
+                         enum dtype_id cache, bool together, size_t split)
 {
     struct running r;
     struct reference reference;
-    running_open(&r, model, 2, &(struct running_change){.type = type});
+    running_open(&r, model, 2, change);
     reference_open(&reference, model);
     round_frequencies(&r.weights.rope);
     float *got = logits_of(&r, &reference, cache, together, split);
@@ -105,6 +105,12 @@ static double error_of(const char *model, enum dtype_id type, enum dtype_id cach
     checkpoint_close(&reference.file);
     running_close(&r);
     return error;
+}
+
+static double error_of(const char *model, enum dtype_id type, enum dtype_id cache, bool together,
+                       size_t split)
+{
+    return error_with(model, &(struct running_change){.type = type}, cache, together, split);
 }
 
 static void logits_agree_with_the_reference(void **state)
@@ -132,6 +138,24 @@ static void eight_bit_weights_cost_little(void **state)
         assert_true(error_of(models[m], DTYPE_Q8_0, DTYPE_F32, false, 0) < 3e-2);
 }
 
+/* Float weights lose nothing by fast products; with blocks, activations in eight bits add little to
+ * what the blocks lost. */
+static void fast_products_cost_little(void **state)
+{
+    (void)state;
+    for (size_t m = 0; m < MODELS; m++) {
+        struct running_change change = {.type = DTYPE_F16, .fast = true};
+        const double f16 = error_with(models[m], &change, DTYPE_F32, false, 0);
+        change.type = DTYPE_Q8_0;
+        const double q8 = error_with(models[m], &change, DTYPE_F32, false, 0);
+        const double exact = error_of(models[m], DTYPE_Q8_0, DTYPE_F32, false, 0);
+        print_message("# %s: relative error %.1e in F16, %.2e in Q8_0 (exact products: %.2e)\n",
+                      models[m], f16, q8, exact);
+        assert_true(f16 < 1e-5);
+        assert_true(q8 < 1.6 * exact);
+    }
+}
+
 static void sequences_together_are_those_one_by_one(void **state)
 {
     (void)state;
@@ -148,15 +172,15 @@ static void token_by_token_is_all_at_once(void **state)
     }
 }
 
-static void threads_change_no_bit(void **state)
+static void threads_change_no_bit(bool fast)
 {
-    (void)state;
     struct reference reference;
     float *want = NULL;
     reference_open(&reference, "qwen3");
     for (int threads = 1; threads <= 5; threads += 2) {
         struct running r;
-        running_open(&r, "qwen3", threads, &(struct running_change){.type = DTYPE_F16});
+        running_open(&r, "qwen3", threads,
+                     &(struct running_change){.type = DTYPE_Q4_0, .fast = fast});
         float *got = logits_of(&r, &reference, DTYPE_F16, true, 0);
         if (want)
             assert_memory_equal(got, want, TEXTS * TOKENS * reference.vocab * sizeof *got);
@@ -168,6 +192,18 @@ static void threads_change_no_bit(void **state)
     }
     free(want);
     checkpoint_close(&reference.file);
+}
+
+static void threads_change_no_bit_exactly(void **state)
+{
+    (void)state;
+    threads_change_no_bit(false);
+}
+
+static void threads_change_no_bit_fast(void **state)
+{
+    (void)state;
+    threads_change_no_bit(true);
 }
 
 /* More tokens than a piece has, of three sequences, with states of the last few. */
@@ -327,9 +363,11 @@ int main(void)
         cmocka_unit_test(logits_agree_with_the_reference),
         cmocka_unit_test(a_half_cache_costs_little),
         cmocka_unit_test(eight_bit_weights_cost_little),
+        cmocka_unit_test(fast_products_cost_little),
         cmocka_unit_test(sequences_together_are_those_one_by_one),
         cmocka_unit_test(token_by_token_is_all_at_once),
-        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(threads_change_no_bit_exactly),
+        cmocka_unit_test(threads_change_no_bit_fast),
         cmocka_unit_test(a_long_batch_is_its_pieces),
         cmocka_unit_test(a_tap_sees_every_layer),
         cmocka_unit_test(what_does_not_fit_is_refused),
