@@ -44,8 +44,7 @@ bool linear_open(struct linear_engine *e, const struct kernels *k, struct pool *
         linear_close(e);
         return err_set(err, ERR_MEMORY, "no memory to multiply with rows of %zu", max_cols);
     }
-    if (!fast)
-        openblas_set_num_threads(1);
+    openblas_set_num_threads(1);
     return true;
 }
 

@@ -7,8 +7,8 @@
  *   exact  rows are decoded to f32, a tile at a time, and multiplied in f32 by BLAS: the yardstick
  *
  * Tiles of rows are the items of the pool and follow from the weight's shape alone, so results
- * are the same for any number of threads.  BLAS runs inside each tile in one thread: an exact
- * engine sets OpenBLAS to one thread, for the whole process.
+ * are the same for any number of threads.  BLAS runs inside an item in one thread (here and in
+ * model/attention.c): opening an engine sets OpenBLAS to one thread, for the whole process.
  */
 #ifndef MODEL_LINEAR_H
 #define MODEL_LINEAR_H
