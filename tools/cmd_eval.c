@@ -1,6 +1,7 @@
 #include "tools/command.h"
 
 #include "core/mem.h"
+#include "eval/layers.h"
 #include "eval/perplexity.h"
 #include "tools/eval_report.h"
 #include "tools/session.h"
@@ -13,7 +14,16 @@ struct eval_options {
     const char *model, *against;
     const char *text, *tokens; /* one of them */
     const char *cache;
+    bool layers, tensors;
     struct windows_options windows;
+};
+
+/* What the models made of the text's windows. */
+struct eval_scores {
+    struct windows windows;
+    struct score *score;
+    struct estimate *layer; /* NULL: not asked for */
+    double seconds;
 };
 
 /* A GGUF, opened to be run. */
@@ -60,39 +70,50 @@ static double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static bool report(const struct eval_options *o, const struct windows *w, const struct score *score,
-                   double seconds, const struct session *s, struct err *err)
+static const char *text_name(const struct eval_options *o)
 {
-    const size_t scores = w->count * w->scored;
+    return o->tokens ? o->tokens : o->text;
+}
+
+static bool report(const struct eval_options *o, const struct eval_scores *e, size_t layers,
+                   const struct eval_tensors *tensors, const struct session *s, struct err *err)
+{
+    const size_t scores = e->windows.count * e->windows.scored;
     struct eval_report r = {
         .model = o->model,
-        .text = o->tokens ? o->tokens : o->text,
         .against = o->against,
+        .text = text_name(o),
         .cache = o->cache,
-        .windows = w,
-        .loss = perplexity_loss(score, scores),
-        .perplexity = perplexity_of(score, scores),
-        .seconds = seconds,
+        .windows = &e->windows,
+        .seconds = e->seconds,
+        .layer = e->layer,
+        .layers = layers,
+        .tensors = o->tensors ? tensors : NULL,
     };
-    if (o->against && !divergence_of(score, scores, &r.divergence, err))
+    if (r.text) {
+        r.loss = perplexity_loss(e->score, scores);
+        r.perplexity = perplexity_of(e->score, scores);
+    }
+    if (r.text && o->against && !divergence_of(e->score, scores, &r.divergence, err))
         return false;
     return eval_report_print(&r, s->common.json, err);
 }
 
 static bool measure(const struct eval_options *o, const struct eval_model *model,
-                    const struct eval_model *base, const struct token_list *list, struct session *s,
-                    struct err *err)
+                    const struct eval_model *base, const struct token_list *list,
+                    struct eval_scores *e, struct session *s, struct err *err)
 {
-    struct windows w;
-    if (!windows_init(&w, &o->windows, list->id, list->count, err))
-        return err_wrap(err, "%s", o->tokens ? o->tokens : o->text);
-    struct score *score = mem_alloc(w.count * w.scored, sizeof *score);
+    if (!windows_init(&e->windows, &o->windows, list->id, list->count, err))
+        return err_wrap(err, "%s", text_name(o));
+    const struct windows w = e->windows;
+    const size_t layers = (size_t)model->weights.hparams.layers;
     const struct dtype *cache = dtype_find(o->cache);
-    if (!score || !cache) {
-        free(score);
-        return cache ? err_set(err, ERR_MEMORY, "scores of %zu windows", w.count)
-                     : err_set(err, ERR_USAGE, "--cache: no type is called '%s'", o->cache);
-    }
+    if (!cache)
+        return err_set(err, ERR_USAGE, "--cache: no type is called '%s'", o->cache);
+    e->score = mem_alloc(w.count * w.scored, sizeof *e->score);
+    e->layer = o->layers ? mem_alloc(layers + 1, sizeof *e->layer) : NULL;
+    if (!e->score || (o->layers && !e->layer))
+        return err_set(err, ERR_MEMORY, "scores of %zu windows", w.count);
     session_say(s,
                 "%zu tokens: %zu windows of %zu, of each the last %zu scored; %s, cache in %s, "
                 "%d threads\n",
@@ -109,29 +130,50 @@ static bool measure(const struct eval_options *o, const struct eval_model *model
     };
     const double start = seconds_now();
     s->progress.base.unit = "tokens";
-    bool ok = score_windows(&options, &w, score, err);
-    const double seconds = seconds_now() - start;
+    bool ok = score_windows(&options, &w, e->score, err);
+    e->seconds = seconds_now() - start;
     term_progress_clear(&s->progress);
     if (ok)
-        session_say(s, "%.1f s, %.0f tokens/s%s\n", seconds, (double)(w.count * w.size) / seconds,
-                    base ? " through both models" : "");
-    ok = ok && report(o, &w, score, seconds, s, err);
-    free(score);
+        session_say(s, "%.1f s, %.0f tokens/s%s\n", e->seconds,
+                    (double)(w.count * w.size) / e->seconds, base ? " through both models" : "");
+    ok = ok && (!o->layers || layers_compare(&options, &w, e->layer, err));
+    term_progress_clear(&s->progress);
     return ok;
 }
 
 static bool eval(struct eval_options *o, struct session *s, struct err *err)
 {
     struct eval_model model = {0}, base = {0};
+    struct eval_tensors tensors = {0};
+    struct eval_scores scores = {0};
     struct token_list list = {0};
-    const bool ok = model_open(&model, o->model, s, err) &&
-                    (!o->against || model_open(&base, o->against, s, err)) &&
-                    read_text(&list, o, &model, s, err) &&
-                    measure(o, &model, o->against ? &base : NULL, &list, s, err);
+    bool ok = true;
+    if (text_name(o))
+        ok = model_open(&model, o->model, s, err) &&
+             (!o->against || model_open(&base, o->against, s, err)) &&
+             read_text(&list, o, &model, s, err) &&
+             measure(o, &model, o->against ? &base : NULL, &list, &scores, s, err);
+    ok = ok && (!o->tensors || eval_tensors_open(&tensors, o->model, o->against, s, err)) &&
+         report(o, &scores, (size_t)model.weights.hparams.layers, &tensors, s, err);
+    free(scores.score);
+    free(scores.layer);
+    eval_tensors_close(&tensors);
     token_list_close(&list);
     model_close(&base);
     model_close(&model);
     return ok;
+}
+
+static bool check(const struct eval_options *o, struct err *err)
+{
+    if (o->text && o->tokens)
+        return err_set(err, ERR_USAGE, "one text is needed: -f TEXT or --tokens FILE, not both");
+    if (!text_name(o) && (!o->tensors || o->layers))
+        return err_set(err, ERR_USAGE, "a text is needed: -f TEXT, or --tokens FILE");
+    if (!o->against && (o->layers || o->tensors))
+        return err_set(err, ERR_USAGE, "--%s: a source to compare with is needed: --against",
+                       o->layers ? "layers" : "tensors");
+    return true;
 }
 
 static bool run_eval(const struct command *me, int argc, char **argv, struct err *err)
@@ -141,8 +183,12 @@ static bool run_eval(const struct command *me, int argc, char **argv, struct err
     bool done, exact = false;
     const struct opt table[] = {
         {"file", 'f', OPT_TEXT, &o.text, "TEXT", "the text to be predicted"},
-        {"against", 0, OPT_TEXT, &o.against, "SOURCE.gguf",
+        {"against", 0, OPT_TEXT, &o.against, "SOURCE",
          "compare with this model, window by window: KL divergence and more"},
+        {"layers", 0, OPT_FLAG, &o.layers, NULL,
+         "also the error of the residual stream as it enters and leaves each layer"},
+        {"tensors", 0, OPT_FLAG, &o.tensors, NULL,
+         "also, or without a text only, the error of each tensor; SOURCE may be a model folder"},
         {"context", 'c', OPT_COUNT, &o.windows.context, "N", "tokens of a window (default: 512)"},
         {"stride", 0, OPT_COUNT, &o.windows.stride, "N",
          "windows overlap and begin N tokens after one another; the last N of each are scored"},
@@ -158,8 +204,8 @@ static bool run_eval(const struct command *me, int argc, char **argv, struct err
     };
     if (!command_parse(me, table, &s.common, &argc, argv, 1, 1, &done, err) || done)
         return done;
-    if (!o.text == !o.tokens)
-        return err_set(err, ERR_USAGE, "one text is needed: -f TEXT, or --tokens FILE");
+    if (!check(&o, err))
+        return false;
     o.model = argv[0];
     bool ok = session_open(&s, err);
     if (exact)
@@ -171,7 +217,7 @@ static bool run_eval(const struct command *me, int argc, char **argv, struct err
 
 const struct command cmd_eval = {
     .name = "eval",
-    .usage = "MODEL.gguf -f TEXT [OPTION]...",
+    .usage = "MODEL.gguf [-f TEXT] [OPTION]...",
     .summary = "perplexity of a text, and what quantization cost against the source",
     .text =
         "Predicts every token of TEXT from those before it. Perplexity is what llama-perplexity "
@@ -180,6 +226,7 @@ const struct command cmd_eval = {
         "their standard errors.\n\n"
         "With --against both models run over the same windows, and the divergence of their "
         "predictions is measured, which shows far smaller differences than perplexity does.\n\n"
-        "  quern eval model-Q4_K_M.gguf -f text.txt --against model-f16.gguf\n",
+        "  quern eval model-Q4_K_M.gguf -f text.txt --against model-f16.gguf\n"
+        "  quern eval model-Q4_K_M.gguf --tensors --against path/to/model-folder\n",
     .run = run_eval,
 };

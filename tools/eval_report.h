@@ -5,18 +5,23 @@
 #include "eval/divergence.h"
 #include "eval/estimate.h"
 #include "eval/windows.h"
+#include "tools/eval_tensors.h"
 
 struct eval_report {
-    const char *model, *text;
-    const char *against; /* NULL: the rest is of the model alone */
+    const char *model;
+    const char *against; /* NULL: all is of the model alone */
+    const char *text;    /* NULL: only `tensors` */
     const char *cache;   /* the type of keys and values */
     const struct windows *windows;
     struct estimate loss, perplexity;
     struct divergence divergence;
     double seconds;
+    const struct estimate *layer; /* layers + 1, see layers_compare; NULL: not asked for */
+    size_t layers;
+    const struct eval_tensors *tensors; /* NULL: not asked for */
 };
 
-/* Prints it on stdout.  Fails with ERR_IO or ERR_MEMORY. */
+/* Prints what there is on stdout.  Fails with ERR_IO or ERR_MEMORY. */
 bool eval_report_print(const struct eval_report *r, bool json, struct err *err);
 
 #endif
