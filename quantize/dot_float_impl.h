@@ -119,12 +119,14 @@ static void multiply_float(float *y, size_t stride, const void *panel, size_t ro
     const float *in = x;
     while (vectors > 0) {
         float sum[COLUMNS][DOT_PANEL_ROWS];
-        const size_t columns = vectors >= COLUMNS ? COLUMNS : 1;
+        const size_t columns = vectors >= COLUMNS ? COLUMNS : vectors >= 2 ? 2 : 1;
         for (size_t row = 0; row < rows; row += TILE) {
             const float *w = (const float *)panel + row * padded;
             float(*out)[DOT_PANEL_ROWS] = (void *)(sum[0] + row);
             if (columns == COLUMNS)
                 multiply_tile(out, w, in, padded, COLUMNS);
+            else if (columns == 2)
+                multiply_tile(out, w, in, padded, 2);
             else
                 multiply_tile(out, w, in, padded, 1);
         }

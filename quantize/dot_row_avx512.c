@@ -48,7 +48,8 @@ INLINE void add_high(__m512i u[4], const uint8_t *high, char value)
     const __m512i bits = twice(high);
     UNROLL
     for (int i = 0; i < 4; i++) {
-        const long long low = 0x0101010101010101 << (2 * i), top = low << 1;
+        const long long low = 0x0101010101010101 << (2 * i);
+        const long long top = (long long)((uint64_t)low << 1);
         const __mmask64 set = _mm512_test_epi8_mask(bits, LANES(low, low, top, top));
         u[i] = _mm512_mask_add_epi8(u[i], set, u[i], _mm512_set1_epi8(value));
     }
@@ -127,21 +128,23 @@ INLINE __m512i spread_scales(__m256i scale, int groups)
 INLINE float add_super(float y, const struct super *w, const __m512i u[4],
                        const struct dot_super_input *x, int codes, int groups)
 {
-    const __m512i scale = spread_scales(w->scale, groups);
+    const __m512i all = spread_scales(w->scale, groups);
+    const __m512i scale[4] = {
+        _mm512_shuffle_epi32(all, _MM_PERM_AAAA), _mm512_shuffle_epi32(all, _MM_PERM_BBBB),
+        _mm512_shuffle_epi32(all, _MM_PERM_CCCC), _mm512_shuffle_epi32(all, _MM_PERM_DDDD)};
     __m512i part[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     UNROLL
     for (int i = 0; i < 4; i++) {
         const __m512i q = load64(x->q + 64 * i);
-        const __m512i s = _mm512_shuffle_epi32(scale, (_MM_PERM_ENUM)(0x55 * i));
         __m512i *dot = &part[i % 2];
         if (codes == CODES_TERNARY)
             *dot = _mm512_dpbusd_epi32(*dot, u[i], q);
         else if (codes == CODES_SIGNED) /* would saturate in 16 bits */
             *dot = _mm512_add_epi32(
                 *dot, _mm512_mullo_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), u[i], q),
-                                         _mm512_srai_epi32(s, 16)));
+                                         _mm512_srai_epi32(scale[i], 16)));
         else
-            *dot = _mm512_dpwssd_epi32(*dot, _mm512_maddubs_epi16(u[i], q), s);
+            *dot = _mm512_dpwssd_epi32(*dot, _mm512_maddubs_epi16(u[i], q), scale[i]);
     }
     const __m512i dot = _mm512_add_epi32(part[0], part[1]);
     const __m256i parts =

@@ -165,9 +165,11 @@ void dot_pack_float(const struct dot_kernels *k, enum dtype_id type, void *panel
 {
     const size_t padded = dot_input_bytes(DOT_FLOAT, n) / sizeof(float);
     float *out = panel;
-    memset(out, 0, DOT_PANEL_ROWS * padded * sizeof *out);
-    for (size_t row = 0; row < rows; row++)
-        k->codecs->decode[type](out + row * padded, first + row * row_bytes, n);
+    for (size_t row = 0; row < rows; row++, out += padded) {
+        k->codecs->decode[type](out, first + row * row_bytes, n);
+        memset(out + n, 0, (padded - n) * sizeof *out);
+    }
+    memset(out, 0, (DOT_PANEL_ROWS - rows) * padded * sizeof *out);
 }
 
 static void add_float(float lane[DOT_LANES], const float *w, const float *x, size_t n)
