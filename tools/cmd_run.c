@@ -173,7 +173,7 @@ static bool parse_and_run(const struct command *me, int argc, char **argv, struc
     struct talk_options *t = &o->talk;
     struct sampler_options *p = &t->sampler;
     size_t seed = 0;
-    bool done;
+    bool done, exact = false;
     const struct opt table[] = {
         {"prompt", 'p', OPT_TEXT, &o->prompt, "TEXT", "answer this, and end"},
         {"tokens", 'n', OPT_COUNT, &t->most, "N",
@@ -187,6 +187,8 @@ static bool parse_and_run(const struct command *me, int argc, char **argv, struc
          "tokens that the model sees, answers included (default: the model's, up to 4096)"},
         {"cache-type", 0, OPT_TEXT, &t->cache, "TYPE",
          "type of the cached keys and values: F16 (default), F32, Q8_0"},
+        {"exact", 0, OPT_FLAG, &exact, NULL,
+         "multiply in f32 with the decoded weights, instead of with activations in 8 bits: slow"},
         OPT_HEADING("Choice of tokens"),
         {"temp", 0, OPT_NUMBER, &p->temperature, "X",
          "temperature (default: 0.8); 0 takes the most likely token"},
@@ -211,7 +213,10 @@ static bool parse_and_run(const struct command *me, int argc, char **argv, struc
         return err_set(err, ERR_USAGE, "the prompt is empty");
     t->model = argv[0];
     p->seed = seed;
-    const bool ok = session_open(&s, err) && run(o, &s, err);
+    bool ok = session_open(&s, err);
+    if (exact)
+        s.kernels.dot = NULL;
+    ok = ok && run(o, &s, err);
     session_close(&s);
     return ok;
 }

@@ -15,7 +15,7 @@ struct command {
 };
 
 extern const struct command cmd_convert, cmd_quantize, cmd_inspect, cmd_verify, cmd_compare,
-    cmd_split, cmd_merge, cmd_codecs, cmd_tokenize, cmd_eval, cmd_run;
+    cmd_split, cmd_merge, cmd_codecs, cmd_tokenize, cmd_eval, cmd_run, cmd_bench;
 
 /* Reads the options; *done: --help was asked for and has been printed.  Arguments beyond `most`,
  * or fewer than `least`, are ERR_USAGE (unless help was asked). */

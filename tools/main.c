@@ -9,7 +9,7 @@
 
 static const struct command *const commands[] = {
     &cmd_convert, &cmd_quantize, &cmd_verify,   &cmd_compare, &cmd_inspect, &cmd_split,
-    &cmd_merge,   &cmd_codecs,   &cmd_tokenize, &cmd_eval,    &cmd_run,
+    &cmd_merge,   &cmd_codecs,   &cmd_tokenize, &cmd_eval,    &cmd_run,     &cmd_bench,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -54,9 +54,9 @@ def run(*args):
     return json.loads(done.stdout)
 
 
-def greedy(name, file, prompt):
+def greedy(name, file, prompt, *options):
     """Each token is stock's choice after those before it, but where stock's two best are almost the same."""
-    got = run(file, "--raw", "-p", prompt, "-n", TOKENS, "--temp", 0)["tokens"]
+    got = run(file, "--raw", "-p", prompt, "-n", TOKENS, "--temp", 0, *options)["tokens"]
     with stock.Model(file, context=256) as model:
         ids = model.tokenize(prompt)
         logits = model.logits(ids + got)[len(ids) - 1:]
@@ -209,6 +209,7 @@ with tempfile.TemporaryDirectory() as tmp:
         for prompt in PROMPTS:
             name = f"demo {weights}: greedy after {prompt!r}"
             tap.run(name, greedy, name, file, prompt)
+    tap.run("exact", greedy, "demo F16: greedy with --exact", file, PROMPTS[0], "--exact")
     tap.run("samplers", samplers)
     tap.run("caches", caches, tmp)
     tap.run("a conversation", conversation, file)

@@ -1,0 +1,185 @@
+#include "eval/speed.h"
+
+#include "core/mem.h"
+#include "core/stop.h"
+
+#include <cblas.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { MACHINE_RUNS = 7, PASSES_MIN = 3, PASSES_MAX = 100 };
+static const double pass_seconds = 0.5; /* in all */
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The machine: sums of pieces, or products of squares; sums of each item are kept, so that nothing is left
+ * out. */
+enum { PIECES = 256, PIECE = 1 << 17, SIDE = 512, SQUARES = 3 };
+
+struct machine_work {
+    const uint64_t *memory; /* PIECES x PIECE */
+    float *squares;         /* for each thread SQUARES x SIDE x SIDE */
+    uint64_t sum[PIECES];
+};
+
+static void sum_piece(size_t item, int thread, void *arg)
+{
+    struct machine_work *w = arg;
+    const uint64_t *p = w->memory + item * PIECE;
+    uint64_t sum[4] = {0};
+    (void)thread;
+    for (size_t i = 0; i < PIECE; i += 4)
+        for (size_t j = 0; j < 4; j++)
+            sum[j] += p[i + j];
+    w->sum[item] = sum[0] + sum[1] + sum[2] + sum[3];
+}
+
+static void multiply_squares(size_t item, int thread, void *arg)
+{
+    const struct machine_work *w = arg;
+    float *a = w->squares + (size_t)thread * SQUARES * SIDE * SIDE;
+    (void)item;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, SIDE, SIDE, SIDE, 1.0f, a, SIDE,
+                a + SIDE * SIDE, SIDE, 0.0f, a + 2 * SIDE * SIDE, SIDE);
+}
+
+/* Units a second, the best of several runs. */
+static double best_rate(struct pool *pool, size_t items,
+                        void (*work)(size_t item, int thread, void *arg), void *arg, double units)
+{
+    double best = 0.0;
+    for (int run = 0; run < MACHINE_RUNS; run++) {
+        const double start = seconds_now();
+        pool_for(pool, items, work, arg);
+        const double rate = units / (seconds_now() - start);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+bool speed_of_machine(struct speed_machine *m, struct pool *pool, struct err *err)
+{
+    const size_t threads = (size_t)pool_threads(pool), products = 4 * threads;
+    struct machine_work w = {0};
+    uint64_t *memory = mem_alloc(PIECES, PIECE * sizeof *memory);
+    w.memory = memory;
+    w.squares = mem_alloc(threads, SQUARES * SIDE * SIDE * sizeof *w.squares);
+    const bool ok = (memory && w.squares) || err_set(err, ERR_MEMORY, "memory to be read");
+    if (ok) {
+        openblas_set_num_threads(1); /* in each of ours */
+        m->read = best_rate(pool, PIECES, sum_piece, &w, (double)PIECES * PIECE * sizeof *memory);
+        m->multiply = best_rate(pool, products, multiply_squares, &w,
+                                2.0 * SIDE * SIDE * SIDE * (double)products);
+    }
+    free(memory);
+    free(w.squares);
+    return ok;
+}
+
+static void count_weight(struct speed_pass *p, const struct linear *l, size_t vectors)
+{
+    if (!l->weight)
+        return;
+    p->bytes += (double)l->weight->bytes;
+    p->operations += 2.0 * (double)tensor_elems(l->weight) * (double)vectors;
+}
+
+static void count(struct speed_pass *p, const struct weights *w, const struct kv_cache *c)
+{
+    const size_t layers = (size_t)w->hparams.layers, vectors = p->sequences * p->tokens;
+    const double row = (double)(c->key_bytes + c->value_bytes);
+    const double rows =
+        (double)(p->sequences * layers * c->heads) * ((double)p->context + 0.5 * (double)p->tokens);
+    p->bytes = rows * row;
+    p->operations = 0.0;
+    for (size_t i = 0; i < layers; i++) {
+        const struct weights_layer *l = &w->layer[i];
+        const struct linear *const part[] = {&l->q,    &l->k,  &l->v,   &l->o,
+                                             &l->gate, &l->up, &l->down};
+        for (size_t j = 0; j < sizeof part / sizeof part[0]; j++)
+            count_weight(p, part[j], vectors);
+    }
+    count_weight(p, &w->output, p->sequences);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The sequences of a pass, what they need, and where it goes. */
+struct pass {
+    struct kv_cache cache;
+    struct forward_sequence *sequence;
+    uint32_t *token;
+    float *states, *logits;
+};
+
+static bool pass_open(struct pass *a, const struct speed_pass *p, const struct forward *f,
+                      enum dtype_id cache, struct err *err)
+{
+    const struct hparams *h = &f->weights->hparams;
+    if (!kv_cache_open(&a->cache, h, f->kernels, cache, p->sequences, p->context + p->tokens, err))
+        return false;
+    a->sequence = mem_alloc(p->sequences, sizeof *a->sequence);
+    a->token = mem_alloc(p->tokens, sizeof *a->token);
+    a->states = mem_alloc(p->sequences, (size_t)h->embd * sizeof *a->states);
+    a->logits = mem_alloc(p->sequences, (size_t)h->vocab * sizeof *a->logits);
+    if (!a->sequence || !a->token || !a->states || !a->logits)
+        return err_set(err, ERR_MEMORY, "%zu sequences", p->sequences);
+    for (size_t i = 0; i < p->tokens; i++)
+        a->token[i] = (uint32_t)(i * 2654435761u % h->vocab);
+    for (size_t i = 0; i < p->sequences; i++)
+        a->sequence[i] = (struct forward_sequence){
+            .token = a->token, .tokens = p->tokens, .sequence = i, .states = 1};
+    return true;
+}
+
+static void pass_close(struct pass *a)
+{
+    kv_cache_close(&a->cache);
+    free(a->sequence);
+    free(a->token);
+    free(a->states);
+    free(a->logits);
+}
+
+/* What is before the tokens are the zeros of a fresh cache, which are read like others. */
+static bool run_pass(struct pass *a, const struct speed_pass *p, struct forward *f, double *seconds,
+                     struct err *err)
+{
+    for (size_t i = 0; i < p->sequences; i++)
+        a->cache.length[i] = p->context;
+    const double start = seconds_now();
+    if (!stop_check(err) || !forward_run(f, &a->cache, a->sequence, p->sequences, a->states, err))
+        return false;
+    forward_logits(f, a->states, p->sequences, a->logits);
+    *seconds = seconds_now() - start;
+    return true;
+}
+
+bool speed_of_pass(struct speed_pass *p, struct forward *f, enum dtype_id cache, struct err *err)
+{
+    struct pass a = {0};
+    double seconds[PASSES_MAX], total = 0.0;
+    size_t n = 0;
+    bool ok =
+        pass_open(&a, p, f, cache, err) && run_pass(&a, p, f, &seconds[0], err); /* warms up */
+    while (ok && n < PASSES_MAX && (n < PASSES_MIN || total < pass_seconds)) {
+        ok = run_pass(&a, p, f, &seconds[n], err);
+        total += ok ? seconds[n++] : 0.0;
+    }
+    if (ok) {
+        qsort(seconds, n, sizeof *seconds, compare);
+        p->seconds = seconds[n / 2];
+        count(p, f->weights, &a.cache);
+    }
+    pass_close(&a);
+    return ok;
+}

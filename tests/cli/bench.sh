@@ -1,0 +1,35 @@
+# quern bench: what it counts, and what it refuses.
+. tests/cli/lib/tap.sh
+
+"$quern" quantize "$golden/llama" -o "$in/llama.gguf" --type Q8_0 -q >/dev/null
+"$quern" inspect "$in/llama.gguf" --json >"$tmp/inspect"
+run bench "$in/llama.gguf"
+prints "a table of passes" '^generation +16 +1 +512 '
+prints "the machine's rates" 'reads [0-9.]+ GB/s and multiplies [0-9.]+ GFLOP/s'
+run bench "$in/llama.gguf" --json -q --cache-type F32
+cp "$tmp/stdout" "$tmp/bench"
+cat >"$tmp/check.py" <<'E2'
+import json, math, sys
+bench, inspect = (json.load(open(f)) for f in sys.argv[1:3])
+matrices = {t["name"]: t for t in inspect["tensors"] if len(t["shape"]) == 2}
+weights = sum(t["bytes"] for n, t in matrices.items() if n != "token_embd.weight" or "output.weight" not in matrices)
+keys = inspect["metadata"]
+layers, heads = keys["llama.block_count"], keys["llama.attention.head_count_kv"]
+head = keys["llama.embedding_length"] // keys["llama.attention.head_count"]
+for p in bench["passes"]:
+    rows = p["sequences"] * layers * heads * (p["context"] + p["tokens"] / 2)
+    assert p["bytes"] == weights + rows * 2 * head * 4, (p, weights)
+    seconds = p["sequences"] * p["tokens"] / p["tokens_per_second"]
+    share = 100 * p["bytes"] / seconds / bench["read_bytes_per_second"]
+    assert math.isclose(share, p["read_percent"], rel_tol=1e-6), (p, share)
+    assert p["multiply_percent"] > 0
+assert {p["work"] for p in bench["passes"]} == {"prompt", "generation"}
+E2
+ok "bytes are those of all matrices and the cache; shares follow from them" \
+    python3 "$tmp/check.py" "$tmp/bench" "$tmp/inspect"
+run bench "$in/llama.gguf" --exact -t 1
+says "exact products" 'exact f32, cache in F16, 1 threads'
+
+refuses "a folder" 2 'not a GGUF' bench "$golden/llama"
+refuses "a cache of another type" 2 'F16, F32 or Q8_0' bench "$in/llama.gguf" --cache-type Q4_0 -q
+finish
