@@ -56,8 +56,8 @@ struct dot_kernels;
 typedef float (*dot_row_fn)(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,
                             const void *x, size_t n);
 
-/* Many x.  A panel is up to DOT_PANEL_ROWS rows unpacked and laid side by side: pack writes it (the rows that
- * are missing as zeros), multiply adds nothing up but gives y[v * stride + row]. */
+/* Many x.  A panel is up to DOT_PANEL_ROWS rows unpacked and laid side by side: pack writes it (the
+ * rows that are missing as zeros), multiply reads it: y[v * stride + row]. */
 typedef void (*dot_pack_fn)(const struct dot_kernels *k, enum dtype_id type, void *panel,
                             const uint8_t *first, size_t row_bytes, size_t rows, size_t n);
 typedef void (*dot_multiply_fn)(float *y, size_t stride, const void *panel, size_t rows,

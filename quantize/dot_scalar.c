@@ -108,7 +108,7 @@ static float row_block(const struct dot_kernels *k, enum dtype_id type, const ui
     float y = 0.0f;
     for (size_t i = 0; i < n / BLOCK_ELEMS; i++, row += t->block_bytes) {
         const struct dot_block_input *piece = &in[i / 8];
-        struct block b;
+        struct block b = {0};
         take_apart(&b, k, t, row);
         float term = b.d * (float)dot_integers(b.value, piece->q + 32 * (i % 8), BLOCK_ELEMS);
         if (parts[type].m != NO_MIN)
@@ -125,7 +125,7 @@ static float row_super(const struct dot_kernels *k, enum dtype_id type, const ui
     const struct dot_super_input *in = x;
     float y = 0.0f;
     for (size_t i = 0; i < n / SUPER_ELEMS; i++, row += t->block_bytes) {
-        struct block b;
+        struct block b = {0};
         take_apart(&b, k, t, row);
         float term = b.d * (float)dot_integers(b.value, in[i].q, SUPER_ELEMS);
         if (parts[type].m != NO_MIN)
