@@ -263,12 +263,29 @@ INLINE __m256i sums_of_eight(__m512i a, __m512i b)
     return _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, sums));
 }
 
+/* The halves at the word `from` of eight blocks of up to 20 bytes: four lie in each of two vectors,
+ * which is faster than to load them one by one. */
+INLINE __m256 halves_of_eight(const uint8_t *piece, size_t bytes, int from)
+{
+    const short a = (short)from, step = (short)(bytes / 2);
+    const short b = (short)(a + step), c = (short)(b + step), d = (short)(c + step);
+    const __m512i word = _mm512_castsi128_si512(_mm_setr_epi16(
+        a, b, c, d, (short)(a + 32), (short)(b + 32), (short)(c + 32), (short)(d + 32)));
+    return _mm256_cvtph_ps(_mm512_castsi512_si128(
+        _mm512_permutex2var_epi16(load64(piece), word, load64(piece + 4 * bytes))));
+}
+
 INLINE float add_blocks(float y, const uint8_t *piece, const struct dot_block_input *x,
                         size_t bytes, void (*unpack)(struct blocks *, const uint8_t *),
                         struct halves (*unpack_codes)(const uint8_t *), int codes)
 {
     struct blocks w; /* of its codes nothing is used, nor computed */
     unpack(&w, piece);
+    if (bytes % 2 == 0 && bytes <= 20) {
+        w.d = halves_of_eight(piece, bytes, 0);
+        if (codes == CODES_MIN)
+            w.m = halves_of_eight(piece, bytes, 1);
+    }
     const __m256i dot = sums_of_eight(multiply_four(unpack_codes(piece), x->q),
                                       multiply_four(unpack_codes(piece + 4 * bytes), x->q + 128));
     return finish_blocks(y, dot, &w, x, codes == CODES_SIGNED ? 7 : codes);
