@@ -8,15 +8,16 @@
  *
  * Every version gives the bytes of the reference (dot_scalar.c), for any number of x, rows or
  * threads, because sums have one order.  With q the eight-bit x, dx its scale and d, m, scale,
- * min, u those of the weight (core/block.h), the sum of a row runs over its blocks in order:
+ * min, u those of the weight (core/block.h), a row is summed over its blocks or columns i:
  *
- *   DOT_BLOCK  y = y + (d * (sum of u q) + m * (sum of q)) * dx
- *   DOT_SUPER  y = y + (d * (sum of scale u q) - m * (sum of min q)) * dx
- *   DOT_FLOAT  lane i % 16 = fma(w[i], x[i], lane i % 16); then lanes 8, 4, 2, 1 apart are added
+ *   DOT_BLOCK  lane[i % 8] += (d * (sum of u q) + m * (sum of q)) * dx
+ *   DOT_SUPER  lane[0] += (d * (sum of scale u q) - m * (sum of min q)) * dx
+ *   DOT_FLOAT  lane[i % 16] = fma(w, x, lane[i % 16])
  *
- * The inner sums are exact integers, then floats; the rest are single float operations, the
- * terms of m only where the type has one.  A block of x under 2^-100 counts as zero, and one
- * that is not finite makes its products NaN.  Rows need no alignment and may be NaN.
+ * Lanes begin at zero; in the end those 8, 4, 2 and 1 apart are added.  The inner sums are exact
+ * integers, then floats; the rest are single float operations, the terms of m only where the type
+ * has one.  A block of x under 2^-100 counts as zero, and one that is not finite makes its
+ * products NaN.  Rows need no alignment and may hold any bytes.
  */
 #ifndef QUANTIZE_DOT_H
 #define QUANTIZE_DOT_H
@@ -32,7 +33,7 @@
 enum dot_form { DOT_FLOAT, DOT_BLOCK, DOT_SUPER, DOT_FORMS };
 
 /* Both integer forms come in pieces of 256 columns, the last filled up with zeros. */
-enum { DOT_PIECE = 256, DOT_LANES = 16, DOT_PANEL_ROWS = 32 };
+enum { DOT_PIECE = 256, DOT_BLOCKS = 8, DOT_LANES = 16, DOT_PANEL_ROWS = 32 };
 
 struct dot_block_input {
     int8_t q[DOT_PIECE];
@@ -115,6 +116,6 @@ float dot_row_float(const struct dot_kernels *k, enum dtype_id type, const uint8
                     const void *x, size_t n);
 void dot_pack_float(const struct dot_kernels *k, enum dtype_id type, void *panel,
                     const uint8_t *first, size_t row_bytes, size_t rows, size_t n);
-float dot_add_lanes(float lane[DOT_LANES]);
+float dot_add_lanes(float *lane, int lanes);
 
 #endif

@@ -25,7 +25,8 @@ INLINE __m256i sums_of(const __m256i p[8])
                             _mm256_permute2x128_si256(low, high, 0x31));
 }
 
-INLINE float add_blocks(float y, const struct blocks *w, const struct dot_block_input *x, int codes)
+INLINE __m256 add_blocks(__m256 y, const struct blocks *w, const struct dot_block_input *x,
+                         int codes)
 {
     __m256i p[8];
     UNROLL
@@ -43,7 +44,7 @@ INLINE float row_blocks(const uint8_t *row, const struct dot_block_input *x, siz
                         unpack_blocks_fn unpack, int codes)
 {
     struct blocks w;
-    float y = 0.0f;
+    __m256 y = _mm256_setzero_ps();
     for (; n >= DOT_PIECE; n -= DOT_PIECE, row += 8 * bytes, x++) {
         unpack(&w, row);
         y = add_blocks(y, &w, x, codes);
@@ -54,7 +55,7 @@ INLINE float row_blocks(const uint8_t *row, const struct dot_block_input *x, siz
         unpack(&w, last);
         y = add_blocks(y, &w, x, codes);
     }
-    return y;
+    return add_lanes(y);
 }
 
 /* The scale of group g in the lanes of its products. */

@@ -112,10 +112,25 @@ INLINE void multiply_supers(float y[][DOT_PANEL_ROWS], int columns, const struct
     }
 }
 
+/* y[c] = the sums of the eight lanes of every row, in the order of dot_add_lanes. */
+INLINE void add_lanes(float y[][DOT_PANEL_ROWS], int columns,
+                      float lane[COLUMNS][DOT_BLOCKS][DOT_PANEL_ROWS])
+{
+    for (int c = 0; c < columns; c++) {
+        for (int apart = DOT_BLOCKS / 2; apart > 0; apart /= 2)
+            for (int i = 0; i < apart; i++)
+                for (int row = 0; row < DOT_PANEL_ROWS; row += 16)
+                    add_to(lane[c][i] + row, _mm512_load_ps(lane[c][i + apart] + row));
+        memcpy(y[c], lane[c][0], sizeof lane[c][0]);
+    }
+}
+
 INLINE void multiply_blocks(float y[][DOT_PANEL_ROWS], int columns, const struct panel_block *w,
                             const struct dot_block_input *x, size_t pieces, bool min, int groups)
 {
     const size_t apart = pieces * sizeof *x;
+    _Alignas(64) float lane[COLUMNS][DOT_BLOCKS][DOT_PANEL_ROWS];
+    memset(lane, 0, (size_t)columns * sizeof lane[0]);
     for (size_t i = 0; i < pieces; i++, w++, x++)
         for (int b = 0; b < groups; b++) {
             __m512i dot[COLUMNS][HALVES];
@@ -134,10 +149,11 @@ INLINE void multiply_blocks(float y[][DOT_PANEL_ROWS], int columns, const struct
                     if (min)
                         term = _mm512_add_ps(term, _mm512_mul_ps(_mm512_load_ps(w->m[b] + 16 * h),
                                                                  _mm512_cvtepi32_ps(sum)));
-                    add_to(y[c] + 16 * h, _mm512_mul_ps(term, dx));
+                    add_to(lane[c][b] + 16 * h, _mm512_mul_ps(term, dx));
                 }
             }
         }
+    add_lanes(y, columns, lane);
 }
 
 /* All x: six at a time, then two, then one. */

@@ -41,7 +41,7 @@ INLINE float row_plain(const struct dot_kernels *k, enum dtype_id type, const ui
     UNROLL
     for (size_t v = 0; v < DOT_LANES / VL; v++)
         vf_store(lane + v * VL, sum[v]);
-    return dot_add_lanes(lane);
+    return dot_add_lanes(lane, DOT_LANES);
 }
 
 #define ROW_PLAIN(name, size)                                                                      \

@@ -131,11 +131,23 @@ INLINE void multiply_supers(float y[][DOT_PANEL_ROWS], int columns, size_t row,
     }
 }
 
+/* y = the sums of the eight lanes of every row, in the order of dot_add_lanes. */
+INLINE void add_lanes(float *y, float lane[DOT_BLOCKS][ROWS])
+{
+    for (int apart = DOT_BLOCKS / 2; apart > 0; apart /= 2)
+        for (int i = 0; i < apart; i++)
+            for (int v = 0; v < VECTORS; v++)
+                add_to(lane[i] + 8 * v, _mm256_load_ps(lane[i + apart] + 8 * v));
+    memcpy(y, lane[0], sizeof lane[0]);
+}
+
 INLINE void multiply_blocks(float y[][DOT_PANEL_ROWS], int columns, size_t row,
                             const struct panel_block *w, const struct dot_block_input *x,
                             size_t pieces, bool min, int groups, int run)
 {
     const size_t apart = pieces * sizeof *x;
+    _Alignas(64) float lane[COLUMNS][DOT_BLOCKS][ROWS];
+    memset(lane, 0, (size_t)columns * sizeof lane[0]);
     const __m256i scale[VECTORS] = {_mm256_set1_epi16(1), _mm256_set1_epi16(1)};
     for (size_t i = 0; i < pieces; i++, w++, x++)
         for (int b = 0; b < groups; b++) {
@@ -153,10 +165,12 @@ INLINE void multiply_blocks(float y[][DOT_PANEL_ROWS], int columns, size_t row,
                     if (min)
                         term = _mm256_add_ps(
                             term, _mm256_mul_ps(_mm256_load_ps(w->m[b] + row + 8 * v), sum));
-                    add_to(y[c] + row + 8 * v, _mm256_mul_ps(term, dx));
+                    add_to(lane[c][b] + 8 * v, _mm256_mul_ps(term, dx));
                 }
             }
         }
+    for (int c = 0; c < columns; c++)
+        add_lanes(y[c] + row, lane[c]);
 }
 
 /* All x: three at a time, then one. */

@@ -275,9 +275,9 @@ INLINE __m256 halves_of_eight(const uint8_t *piece, size_t bytes, int from)
         _mm512_permutex2var_epi16(load64(piece), word, load64(piece + 4 * bytes))));
 }
 
-INLINE float add_blocks(float y, const uint8_t *piece, const struct dot_block_input *x,
-                        size_t bytes, void (*unpack)(struct blocks *, const uint8_t *),
-                        struct halves (*unpack_codes)(const uint8_t *), int codes)
+INLINE __m256 add_blocks(__m256 y, const uint8_t *piece, const struct dot_block_input *x,
+                         size_t bytes, void (*unpack)(struct blocks *, const uint8_t *),
+                         struct halves (*unpack_codes)(const uint8_t *), int codes)
 {
     struct blocks w; /* of its codes nothing is used, nor computed */
     unpack(&w, piece);
@@ -295,7 +295,7 @@ INLINE float row_blocks(const uint8_t *row, const struct dot_block_input *x, siz
                         void (*unpack)(struct blocks *, const uint8_t *),
                         struct halves (*unpack_codes)(const uint8_t *), int codes)
 {
-    float y = 0.0f;
+    __m256 y = _mm256_setzero_ps();
     for (; n >= DOT_PIECE; n -= DOT_PIECE, row += 8 * bytes, x++)
         y = add_blocks(y, row, x, bytes, unpack, unpack_codes, codes);
     if (n > 0) {
@@ -303,7 +303,7 @@ INLINE float row_blocks(const uint8_t *row, const struct dot_block_input *x, siz
         memcpy(last, row, n / BLOCK_ELEMS * bytes);
         y = add_blocks(y, last, x, bytes, unpack, unpack_codes, codes);
     }
-    return y;
+    return add_lanes(y);
 }
 
 #define ROW(name, form, ...)                                                                       \

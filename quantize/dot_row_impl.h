@@ -2,22 +2,16 @@
  * reference says: the part that the row kernels of AVX2 and AVX-512 share. */
 #include "quantize/dot_unpack_avx2.h"
 
-INLINE float add_in_order(float y, __m256 terms)
+INLINE float add_lanes(__m256 lane)
 {
-    const __m128 half[2] = {_mm256_castps256_ps128(terms), _mm256_extractf128_ps(terms, 1)};
-    UNROLL
-    for (int h = 0; h < 2; h++) {
-        y += _mm_cvtss_f32(half[h]);
-        y += _mm_cvtss_f32(_mm_movehdup_ps(half[h]));
-        y += _mm_cvtss_f32(_mm_movehl_ps(half[h], half[h]));
-        y += _mm_cvtss_f32(_mm_shuffle_ps(half[h], half[h], 0xff));
-    }
-    return y;
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(lane), _mm256_extractf128_ps(lane, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
 /* Of eight blocks.  `codes`: what is to be taken off them, 2^codes, or CODES_MIN, or neither. */
-INLINE float finish_blocks(float y, __m256i dot, const struct blocks *w,
-                           const struct dot_block_input *x, int codes)
+INLINE __m256 finish_blocks(__m256 y, __m256i dot, const struct blocks *w,
+                            const struct dot_block_input *x, int codes)
 {
     const __m256i sum = load32(x->sum);
     if (codes >= 0)
@@ -25,7 +19,7 @@ INLINE float finish_blocks(float y, __m256i dot, const struct blocks *w,
     __m256 term = _mm256_mul_ps(w->d, _mm256_cvtepi32_ps(dot));
     if (codes == CODES_MIN)
         term = _mm256_add_ps(term, _mm256_mul_ps(w->m, _mm256_cvtepi32_ps(sum)));
-    return add_in_order(y, _mm256_mul_ps(term, _mm256_loadu_ps(x->d)));
+    return _mm256_add_ps(y, _mm256_mul_ps(term, _mm256_loadu_ps(x->d)));
 }
 
 /* Four partial sums of the minima times those of x. */

@@ -105,7 +105,7 @@ static float row_block(const struct dot_kernels *k, enum dtype_id type, const ui
 {
     const struct dtype *t = dtype_get(type);
     const struct dot_block_input *in = x;
-    float y = 0.0f;
+    float lane[DOT_BLOCKS] = {0};
     for (size_t i = 0; i < n / BLOCK_ELEMS; i++, row += t->block_bytes) {
         const struct dot_block_input *piece = &in[i / 8];
         struct block b = {0};
@@ -113,9 +113,9 @@ static float row_block(const struct dot_kernels *k, enum dtype_id type, const ui
         float term = b.d * (float)dot_integers(b.value, piece->q + 32 * (i % 8), BLOCK_ELEMS);
         if (parts[type].m != NO_MIN)
             term = term + b.m * (float)piece->sum[i % 8];
-        y = y + term * piece->d[i % 8];
+        lane[i % DOT_BLOCKS] += term * piece->d[i % 8];
     }
-    return y;
+    return dot_add_lanes(lane, DOT_BLOCKS);
 }
 
 static float row_super(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,
@@ -135,9 +135,9 @@ static float row_super(const struct dot_kernels *k, enum dtype_id type, const ui
     return y;
 }
 
-float dot_add_lanes(float lane[DOT_LANES])
+float dot_add_lanes(float *lane, int lanes)
 {
-    for (int apart = DOT_LANES / 2; apart > 0; apart /= 2)
+    for (int apart = lanes / 2; apart > 0; apart /= 2)
         for (int i = 0; i < apart; i++)
             lane[i] += lane[i + apart];
     return lane[0];
@@ -157,7 +157,7 @@ float dot_row_float(const struct dot_kernels *k, enum dtype_id type, const uint8
         memset(w + count, 0, (padded - count) * sizeof *w);
         k->add_float(lane, w, in + i, padded);
     }
-    return dot_add_lanes(lane);
+    return dot_add_lanes(lane, DOT_LANES);
 }
 
 void dot_pack_float(const struct dot_kernels *k, enum dtype_id type, void *panel,
