@@ -1,7 +1,7 @@
 /* score.h - what one model, or two side by side, make of each token of a text.
  *
  * A window at a time goes through the models, and its logits are looked at a few positions at a
- * time: memory is that of one window, no file of logits is written.  Scores do not depend on
+ * time: memory is that of one window.  Scores do not depend on
  * the pool.
  */
 #ifndef EVAL_SCORE_H
@@ -10,6 +10,7 @@
 #include "core/dtype.h"
 #include "core/pool.h"
 #include "core/progress.h"
+#include "eval/base_file.h"
 #include "eval/windows.h"
 #include "model/weights.h"
 #include "quantize/kernels.h"
@@ -24,15 +25,17 @@ struct score {
 
 struct score_options {
     const struct weights *model;
-    const struct weights *base; /* what it is compared with, or NULL */
-    enum dtype_id cache;        /* of keys and values */
+    const struct weights *base;       /* what it is compared with, or NULL */
+    const struct base_file *recorded; /* or its predictions on file: of these windows */
+    struct sink *record;              /* gets the model's rows, after base_file_begin; or NULL */
+    enum dtype_id cache;              /* of keys and values */
     const struct kernels *kernels;
     struct pool *pool;
     struct progress *progress; /* in tokens; may be NULL */
 };
 
 /* The scores of windows->count x windows->scored tokens, in order.  Fails with ERR_MEMORY,
- * ERR_STOPPED, ERR_USAGE (a token that is not in a vocabulary, other vocabularies) or ERR_NUMERIC
+ * ERR_STOPPED, ERR_IO, ERR_USAGE (a token that is not in a vocabulary, other vocabularies) or ERR_NUMERIC
  * (logits that are not finite). */
 bool score_windows(const struct score_options *o, const struct windows *w, struct score *score,
                    struct err *err);

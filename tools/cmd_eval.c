@@ -12,18 +12,11 @@
 
 struct eval_options {
     const char *model, *against;
-    const char *text, *tokens; /* one of them */
+    const char *text, *tokens, *base; /* one of them; base: both what is read and compared with */
+    const char *save_base;
     const char *cache;
     bool layers, tensors;
     struct windows_options windows;
-};
-
-/* What the models made of the text's windows. */
-struct eval_scores {
-    struct windows windows;
-    struct score *score;
-    struct estimate *layer; /* NULL: not asked for */
-    double seconds;
 };
 
 /* A GGUF, opened to be run. */
@@ -45,22 +38,77 @@ static void model_close(struct eval_model *m)
     checkpoint_close(&m->checkpoint);
 }
 
-/* The text's tokens, and the one that each window begins with. */
-static bool read_text(struct token_list *list, struct eval_options *o,
-                      const struct eval_model *model, const struct session *s, struct err *err)
+/* All that is open, and what was found. */
+struct evaluation {
+    const struct eval_options *o;
+    struct session *s;
+    struct eval_model model, source;
+    struct base_file base;
+    struct sink record;
+    struct token_list list;
+    struct windows windows;
+    struct score *score;
+    struct estimate *layer; /* NULL: not asked for */
+    double seconds;
+    struct eval_tensors tensors;
+};
+
+static void evaluation_close(struct evaluation *e)
 {
+    eval_tensors_close(&e->tensors);
+    free(e->score);
+    free(e->layer);
+    token_list_close(&e->list);
+    sink_close(&e->record);
+    base_file_close(&e->base);
+    model_close(&e->source);
+    model_close(&e->model);
+}
+
+/* What the windows are cut from, or NULL. */
+static const char *text_name(const struct eval_options *o)
+{
+    return o->base ? o->base : o->tokens ? o->tokens : o->text;
+}
+
+static bool read_base(struct evaluation *e, struct err *err)
+{
+    const size_t context = e->o->windows.context;
+    if (!base_file_open(&e->base, e->o->base, err))
+        return false;
+    if (context && context != e->base.context)
+        return err_set(err, ERR_USAGE, "--context %zu: the windows of %s have %zu tokens", context,
+                       e->o->base, e->base.context);
+    e->list.count = e->base.windows * e->base.context;
+    e->list.id = mem_alloc(e->list.count, sizeof *e->list.id);
+    if (!e->list.id)
+        return err_set(err, ERR_MEMORY, "%zu tokens", e->list.count);
+    base_file_tokens(&e->base, e->list.id);
+    return true;
+}
+
+/* The text's tokens and its windows. */
+static bool read_text(struct evaluation *e, struct err *err)
+{
+    const struct eval_options *o = e->o;
+    struct windows_options windows = o->windows;
     struct tokenizer t = {0};
     struct err why = {0};
-    if (tokenizer_open(&t, &model->checkpoint.meta, &why))
-        o->windows.bos = t.add_bos ? t.special[TOKENIZER_BOS] : -1;
-    else if (!o->tokens)
+    windows.bos = -1;
+    if (tokenizer_open(&t, &e->model.checkpoint.meta, &why))
+        windows.bos = t.add_bos ? t.special[TOKENIZER_BOS] : -1;
+    else if (o->text)
         return err_set(err, why.code, "%s: %s", o->model, why.text);
     else
-        session_say(s, "%s: %s; windows begin with their own first token\n", o->model, why.text);
-    const bool ok = o->tokens ? text_tokens_read(list, o->tokens, err)
-                              : text_tokens_encode(list, &t, o->text, err);
+        session_say(e->s, "%s: %s; windows begin with their own first token\n", o->model, why.text);
+    const bool ok = o->base     ? read_base(e, err)
+                    : o->tokens ? text_tokens_read(&e->list, o->tokens, err)
+                                : text_tokens_encode(&e->list, &t, o->text, err);
     tokenizer_close(&t);
-    return ok;
+    if (o->base)
+        windows.context = e->base.context;
+    return ok && (windows_init(&e->windows, &windows, e->list.id, e->list.count, err) ||
+                  err_wrap(err, "%s", text_name(o)));
 }
 
 static double seconds_now(void)
@@ -70,116 +118,119 @@ static double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static const char *text_name(const struct eval_options *o)
+static bool report(const struct evaluation *e, struct err *err)
 {
-    return o->tokens ? o->tokens : o->text;
-}
-
-static bool report(const struct eval_options *o, const struct eval_scores *e, size_t layers,
-                   const struct eval_tensors *tensors, const struct session *s, struct err *err)
-{
+    const struct eval_options *o = e->o;
     const size_t scores = e->windows.count * e->windows.scored;
     struct eval_report r = {
         .model = o->model,
-        .against = o->against,
+        .against = o->base ? o->base : o->against,
         .text = text_name(o),
         .cache = o->cache,
         .windows = &e->windows,
         .seconds = e->seconds,
         .layer = e->layer,
-        .layers = layers,
-        .tensors = o->tensors ? tensors : NULL,
+        .layers = (size_t)e->model.weights.hparams.layers,
+        .tensors = o->tensors ? &e->tensors : NULL,
     };
     if (r.text) {
         r.loss = perplexity_loss(e->score, scores);
         r.perplexity = perplexity_of(e->score, scores);
     }
-    if (r.text && o->against && !divergence_of(e->score, scores, &r.divergence, err))
+    if (r.text && r.against && !divergence_of(e->score, scores, &r.divergence, err))
         return false;
-    return eval_report_print(&r, s->common.json, err);
+    return eval_report_print(&r, e->s->common.json, err);
 }
 
-static bool measure(const struct eval_options *o, const struct eval_model *model,
-                    const struct eval_model *base, const struct token_list *list,
-                    struct eval_scores *e, struct session *s, struct err *err)
+/* Runs the windows through the model, and the source. */
+static bool score(struct evaluation *e, const struct score_options *options, struct err *err)
 {
-    if (!windows_init(&e->windows, &o->windows, list->id, list->count, err))
-        return err_wrap(err, "%s", text_name(o));
-    const struct windows w = e->windows;
-    const size_t layers = (size_t)model->weights.hparams.layers;
+    const struct windows *w = &e->windows;
+    const double start = seconds_now();
+    const bool ok = score_windows(options, w, e->score, err);
+    e->seconds = seconds_now() - start;
+    term_progress_clear(&e->s->progress);
+    if (ok)
+        session_say(e->s, "%.1f s, %.0f tokens/s%s\n", e->seconds,
+                    (double)(w->count * w->size) / e->seconds,
+                    options->base ? " through both models" : "");
+    return ok;
+}
+
+static bool measure(struct evaluation *e, struct err *err)
+{
+    const struct eval_options *o = e->o;
+    const struct windows *w = &e->windows;
+    struct session *s = e->s;
+    const size_t layers = (size_t)e->model.weights.hparams.layers;
     const struct dtype *cache = dtype_find(o->cache);
     if (!cache)
         return err_set(err, ERR_USAGE, "--cache: no type is called '%s'", o->cache);
-    e->score = mem_alloc(w.count * w.scored, sizeof *e->score);
+    e->score = mem_alloc(w->count * w->scored, sizeof *e->score);
     e->layer = o->layers ? mem_alloc(layers + 1, sizeof *e->layer) : NULL;
     if (!e->score || (o->layers && !e->layer))
-        return err_set(err, ERR_MEMORY, "scores of %zu windows", w.count);
+        return err_set(err, ERR_MEMORY, "scores of %zu windows", w->count);
     session_say(s,
                 "%zu tokens: %zu windows of %zu, of each the last %zu scored; %s, cache in %s, "
                 "%d threads\n",
-                list->count, w.count, w.size, w.scored,
+                e->list.count, w->count, w->size, w->scored,
                 s->kernels.dot ? s->kernels.dot->name : "exact f32", cache->name,
                 pool_threads(s->pool));
     const struct score_options options = {
-        .model = &model->weights,
-        .base = base ? &base->weights : NULL,
+        .model = &e->model.weights,
+        .base = o->against ? &e->source.weights : NULL,
+        .recorded = o->base ? &e->base : NULL,
+        .record = o->save_base ? &e->record : NULL,
         .cache = cache->id,
         .kernels = &s->kernels,
         .pool = s->pool,
         .progress = &s->progress.base,
     };
-    const double start = seconds_now();
     s->progress.base.unit = "tokens";
-    bool ok = score_windows(&options, &w, e->score, err);
-    e->seconds = seconds_now() - start;
-    term_progress_clear(&s->progress);
-    if (ok)
-        session_say(s, "%.1f s, %.0f tokens/s%s\n", e->seconds,
-                    (double)(w.count * w.size) / e->seconds, base ? " through both models" : "");
-    ok = ok && (!o->layers || layers_compare(&options, &w, e->layer, err));
+    bool ok = !o->save_base || base_file_begin(&e->record, o->save_base, s->common.force, w,
+                                               (size_t)e->model.weights.hparams.vocab, err);
+    ok = ok && score(e, &options, err) &&
+         (!o->layers || layers_compare(&options, w, e->layer, err)) &&
+         (!o->save_base || sink_commit(&e->record, err));
     term_progress_clear(&s->progress);
     return ok;
 }
 
-static bool eval(struct eval_options *o, struct session *s, struct err *err)
+static bool evaluate(struct evaluation *e, struct err *err)
 {
-    struct eval_model model = {0}, base = {0};
-    struct eval_tensors tensors = {0};
-    struct eval_scores scores = {0};
-    struct token_list list = {0};
-    bool ok = true;
-    if (text_name(o))
-        ok = model_open(&model, o->model, s, err) &&
-             (!o->against || model_open(&base, o->against, s, err)) &&
-             read_text(&list, o, &model, s, err) &&
-             measure(o, &model, o->against ? &base : NULL, &list, &scores, s, err);
-    ok = ok && (!o->tensors || eval_tensors_open(&tensors, o->model, o->against, s, err)) &&
-         report(o, &scores, (size_t)model.weights.hparams.layers, &tensors, s, err);
-    free(scores.score);
-    free(scores.layer);
-    eval_tensors_close(&tensors);
-    token_list_close(&list);
-    model_close(&base);
-    model_close(&model);
-    return ok;
+    const struct eval_options *o = e->o;
+    if (text_name(o) && !(model_open(&e->model, o->model, e->s, err) &&
+                          (!o->against || model_open(&e->source, o->against, e->s, err)) &&
+                          read_text(e, err) && measure(e, err)))
+        return false;
+    if (o->tensors && !eval_tensors_open(&e->tensors, o->model, o->against, e->s, err))
+        return false;
+    return report(e, err);
 }
 
+/* What does not go together. */
 static bool check(const struct eval_options *o, struct err *err)
 {
-    if (o->text && o->tokens)
-        return err_set(err, ERR_USAGE, "one text is needed: -f TEXT or --tokens FILE, not both");
-    if (!text_name(o) && (!o->tensors || o->layers))
-        return err_set(err, ERR_USAGE, "a text is needed: -f TEXT, or --tokens FILE");
+    if (!!o->text + !!o->tokens + !!o->base > 1)
+        return err_set(err, ERR_USAGE, "one of -f, --tokens and --base says what is read");
+    if (!text_name(o) && (!o->tensors || o->layers || o->save_base))
+        return err_set(err, ERR_USAGE, "a text is needed: -f TEXT, --tokens FILE, or --base FILE");
+    if (o->base && (o->against || o->save_base))
+        return err_set(err, ERR_USAGE, "--base is itself what is compared with: no --%s beside it",
+                       o->against ? "against" : "save-base");
     if (!o->against && (o->layers || o->tensors))
         return err_set(err, ERR_USAGE, "--%s: a source to compare with is needed: --against",
                        o->layers ? "layers" : "tensors");
+    if (o->windows.stride && (o->base || o->save_base))
+        return err_set(err, ERR_USAGE, "--%s: the windows of a KL base file do not overlap",
+                       o->base ? "base" : "save-base");
     return true;
 }
 
 static bool run_eval(const struct command *me, int argc, char **argv, struct err *err)
 {
     struct session s = {0};
-    struct eval_options o = {.cache = "F16", .windows = {.context = WINDOWS_CONTEXT, .bos = -1}};
+    struct eval_options o = {.cache = "F16"};
     bool done, exact = false;
     const struct opt table[] = {
         {"file", 'f', OPT_TEXT, &o.text, "TEXT", "the text to be predicted"},
@@ -199,6 +250,11 @@ static bool run_eval(const struct command *me, int argc, char **argv, struct err
          "multiply in f32 with the decoded weights, instead of with activations in 8 bits: slow"},
         {"tokens", 0, OPT_TEXT, &o.tokens, "FILE",
          "instead of a text its tokens: numbers, or a JSON array of them"},
+        {"save-base", 0, OPT_TEXT, &o.save_base, "FILE",
+         "write the model's predictions as a KL base file of llama-perplexity"},
+        {"base", 0, OPT_TEXT, &o.base, "FILE",
+         "instead of a text and a source: compare with the predictions in such a file"},
+        OPT_FORCE(&s.common),
         OPT_COMMON(&s.common),
         OPT_END,
     };
@@ -207,10 +263,12 @@ static bool run_eval(const struct command *me, int argc, char **argv, struct err
     if (!check(&o, err))
         return false;
     o.model = argv[0];
+    struct evaluation e = {.o = &o, .s = &s};
     bool ok = session_open(&s, err);
     if (exact)
         s.kernels.dot = NULL;
-    ok = ok && eval(&o, &s, err);
+    ok = ok && evaluate(&e, err);
+    evaluation_close(&e);
     session_close(&s);
     return ok;
 }
@@ -225,7 +283,9 @@ const struct command cmd_eval = {
         "place of a window's first token where the model begins texts with one. Figures have "
         "their standard errors.\n\n"
         "With --against both models run over the same windows, and the divergence of their "
-        "predictions is measured, which shows far smaller differences than perplexity does.\n\n"
+        "predictions is measured, which shows far smaller differences than perplexity does. "
+        "--save-base and --base do the same "
+        "by way of a file, in the format of llama-perplexity.\n\n"
         "  quern eval model-Q4_K_M.gguf -f text.txt --against model-f16.gguf\n"
         "  quern eval model-Q4_K_M.gguf --tensors --against path/to/model-folder\n",
     .run = run_eval,
