@@ -1,5 +1,5 @@
 #!/bin/sh
-# The main job on the shipped model: convert, quantize three ways, verify, compare.
+# The main job on the shipped model: convert, quantize three ways, verify, compare, run.
 # usage: examples/demo.sh BUILD_DIR   (from the project's root; `make demo` runs it)
 set -eu
 quern=$1/quern
@@ -17,7 +17,10 @@ for type in Q8_0 Q4_K_M Q2_K; do
     step verify "$out/demo-$type.gguf" examples/demo --no-table
 done
 step compare examples/demo "$out/demo-F16.gguf" "$out/demo-Q8_0.gguf" "$out/demo-Q4_K_M.gguf" \
-    "$out/demo-Q2_K.gguf"
+    "$out/demo-Q2_K.gguf" -f examples/evaluation.txt --chunks 8
+for type in F16 Q2_K; do
+    step run "$out/demo-$type.gguf" -p 'The old man looked at the sea, and' -n 40 --temp 0.7
+done
 
 cat <<END
 
