@@ -102,8 +102,9 @@ def stock_divergences(model, base, text, context, windows):
 
 
 def divergence(name, model, base, text, context, windows):
-    """Stock rounds activations to eight bits where weights are blocks: it is given the decoded weights."""
-    got = evaluate(model, "-f", text, "--against", base, "-c", context, "--chunks", windows)
+    """In f32 on decoded weights: stock, which rounds activations to eight bits where weights are blocks, is
+    given them decoded."""
+    got = evaluate(model, "-f", text, "--against", base, "-c", context, "--chunks", windows, "--exact")
     wide = [path.with_suffix(".F32.gguf") for path in (model, base)]
     for path, to in zip((model, base), wide):
         quern("quantize", path, "-o", to, "--type", "F32", "--allow-requantize", "--force")
