@@ -41,7 +41,7 @@ refuses "a folder" 2 'not a GGUF' run "$demo" -p x
 refuses "a file that is not there" 1 'none.gguf' run "$in/none.gguf" -p x
 refuses "a cache of another type" 2 'F16, F32 or Q8_0' run "$in/demo.gguf" -p x --cache-type Q4_0 -q
 refuses "a cache of no type" 2 "called 'half'" run "$in/demo.gguf" -p x --cache-type half -q
-refuses "a context beyond memory" 1 'tokens' run "$in/demo.gguf" -p x -c 1000000000000000 -q
+refuses "a context beyond memory" 1 'tokens' run "$in/demo.gguf" -p x -c 1000000000000000000 -q
 refuses "a top-p of 2" 2 'top-p 2' run "$in/demo.gguf" -p x --top-p 2 -q
 refuses "a temperature below 0" 2 'temp -1' run "$in/demo.gguf" -p x --temp -1 -q
 
