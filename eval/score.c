@@ -30,13 +30,17 @@ static bool side_open_logits(struct side *s, size_t vocab, struct err *err)
     return s->logits || err_set(err, ERR_MEMORY, "logits of %d tokens", LOGIT_ROWS);
 }
 
-static bool side_open(struct side *s, const struct weights *w, const struct score_options *o,
+static bool side_open(struct side *s, bool base, const struct score_options *o,
                       const struct windows *windows, struct err *err)
 {
+    const struct weights *w = base ? o->base : o->model;
     const struct hparams *h = &w->hparams;
+    const bool own = base && o->base_kernels;
+    const struct kernels *kernels = own ? o->base_kernels : o->kernels;
     s->weights = w;
-    if (!forward_open(&s->forward, w, o->kernels, o->pool, err) ||
-        !kv_cache_open(&s->cache, h, o->kernels, o->cache, 1, windows->size, err))
+    if (!forward_open(&s->forward, w, kernels, o->pool, err) ||
+        !kv_cache_open(&s->cache, h, kernels, own ? o->base_cache : o->cache, 1, windows->size,
+                       err))
         return false;
     s->states = mem_alloc(windows->scored + 1, (size_t)h->embd * sizeof *s->states);
     if (!s->states)
@@ -161,8 +165,8 @@ static bool open_all(struct side side[2], const struct score_options *o, const s
         return err_set(err, ERR_USAGE,
                        "the base file is of a vocabulary of %zu tokens, the model's has %zu",
                        o->recorded->vocab, vocab);
-    return side_open(&side[0], o->model, o, w, err) &&
-           (!o->base || side_open(&side[1], o->base, o, w, err)) &&
+    return side_open(&side[0], false, o, w, err) &&
+           (!o->base || side_open(&side[1], true, o, w, err)) &&
            (!o->recorded || side_open_logits(&side[1], vocab, err));
 }
 

@@ -30,6 +30,9 @@ struct score_options {
     struct sink *record;              /* gets the model's rows, after base_file_begin; or NULL */
     enum dtype_id cache;              /* of keys and values */
     const struct kernels *kernels;
+    const struct kernels
+        *base_kernels; /* of the base, with base_cache; NULL: both as the model's */
+    enum dtype_id base_cache;
     struct pool *pool;
     struct progress *progress; /* in tokens; may be NULL */
 };

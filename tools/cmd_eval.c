@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { NOISE_WINDOWS = 4 }; /* enough to see its size */
+
 struct eval_options {
     const char *model, *against;
     const char *text, *tokens, *base; /* one of them; base: both what is read and compared with */
@@ -49,6 +51,7 @@ struct evaluation {
     struct windows windows;
     struct score *score;
     struct estimate *layer; /* NULL: not asked for */
+    struct estimate noise;
     double seconds;
     struct eval_tensors tensors;
 };
@@ -129,6 +132,8 @@ static bool report(const struct evaluation *e, struct err *err)
         .cache = o->cache,
         .windows = &e->windows,
         .seconds = e->seconds,
+        .noise = e->noise,
+        .noise_known = o->against != NULL,
         .layer = e->layer,
         .layers = (size_t)e->model.weights.hparams.layers,
         .tensors = o->tensors ? &e->tensors : NULL,
@@ -154,6 +159,31 @@ static bool score(struct evaluation *e, const struct score_options *options, str
         session_say(e->s, "%.1f s, %.0f tokens/s%s\n", e->seconds,
                     (double)(w->count * w->size) / e->seconds,
                     options->base ? " through both models" : "");
+    return ok;
+}
+
+/* How far the source is from itself where products and cache are of the other precision: a divergence
+ * as small as that says nothing about the model. */
+static bool measure_noise(struct evaluation *e, const struct score_options *options,
+                          struct err *err)
+{
+    struct score_options o = *options;
+    struct windows w = e->windows;
+    struct kernels other = e->s->kernels;
+    struct divergence d;
+    other.dot = other.dot ? NULL : &e->s->dot;
+    o.model = o.base;
+    o.base_kernels = &other;
+    o.base_cache = o.cache == DTYPE_F32 ? DTYPE_F16 : DTYPE_F32;
+    o.record = NULL;
+    w.count = w.count < NOISE_WINDOWS ? w.count : NOISE_WINDOWS;
+    struct score *score = mem_alloc(w.count * w.scored, sizeof *score);
+    const bool ok = (score || err_set(err, ERR_MEMORY, "scores of %zu windows", w.count)) &&
+                    score_windows(&o, &w, score, err) &&
+                    divergence_of(score, w.count * w.scored, &d, err);
+    if (ok)
+        e->noise = d.mean;
+    free(score);
     return ok;
 }
 
@@ -189,7 +219,7 @@ static bool measure(struct evaluation *e, struct err *err)
     s->progress.base.unit = "tokens";
     bool ok = !o->save_base || base_file_begin(&e->record, o->save_base, s->common.force, w,
                                                (size_t)e->model.weights.hparams.vocab, err);
-    ok = ok && score(e, &options, err) &&
+    ok = ok && score(e, &options, err) && (!o->against || measure_noise(e, &options, err)) &&
          (!o->layers || layers_compare(&options, w, e->layer, err)) &&
          (!o->save_base || sink_commit(&e->record, err));
     term_progress_clear(&s->progress);

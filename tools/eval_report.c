@@ -4,6 +4,7 @@
 #include "tools/table.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct table_column column[] = {
     {.title = "figure"},
@@ -40,6 +41,7 @@ static size_t fill(const struct eval_report *r, struct row row[ROWS_MAX])
         {"perplexity of the source", "source_perplexity", 4, false, 1, d->base_perplexity},
         {"perplexity / source's", "perplexity_ratio", 6, false, 1, d->ratio},
         {"KL divergence, mean", "kl_mean", 6, false, 1, d->mean},
+        {"KL divergence, noise floor", "kl_noise", 9, false, 1, r->noise},
         {"KL divergence, median", "kl_median", 6, false, 1, d->quantile[0]},
         {"KL divergence, 90 %", "kl_90", 6, false, 1, d->quantile[1]},
         {"KL divergence, 99 %", "kl_99", 6, false, 1, d->quantile[2]},
@@ -50,7 +52,8 @@ static size_t fill(const struct eval_report *r, struct row row[ROWS_MAX])
         {"change of p(token), RMS, %", "p_change_rms", 3, false, 100, d->rms_change},
     };
     for (size_t i = 0; i < sizeof more / sizeof more[0]; i++)
-        row[rows++] = more[i];
+        if (r->noise_known || strcmp(more[i].name, "kl_noise") != 0)
+            row[rows++] = more[i];
     return rows;
 }
 

@@ -15,6 +15,8 @@ struct eval_report {
     const struct windows *windows;
     struct estimate loss, perplexity;
     struct divergence divergence;
+    struct estimate noise; /* divergence of the source from itself in other arithmetic */
+    bool noise_known;
     double seconds;
     const struct estimate *layer; /* layers + 1, see layers_compare; NULL: not asked for */
     size_t layers;

@@ -141,6 +141,16 @@ def side_by_side(model, base, text, tmp):
     tap.ok(one.read_bytes() == two.read_bytes(), "the same bytes for one and two threads")
 
 
+def noise(base, model, text, tmp):
+    """The floor is the divergence of the source from its own exact predictions."""
+    path = tmp / "exact.kld"
+    common = ["-f", text, "-c", CONTEXT]
+    quern("eval", model, *common, "--chunks", 4, "--exact", "--cache", "F32", "--save-base", path, "-q")
+    want = json.loads(quern("eval", model, "--base", path, "--json", "-q"))["kl_mean"]["value"]
+    got = json.loads(quern("eval", base, *common, "--against", model, "--json", "-q"))["kl_noise"]["value"]
+    tap.ok(want > 0 and abs(got / want - 1) < 0.02, "the noise floor is that of the arithmetic", f"{got:.3g}, {want:.3g}")
+
+
 with tempfile.TemporaryDirectory() as folder:
     tmp = pathlib.Path(folder)
     text, base, model = tmp / "text.txt", tmp / "base.gguf", tmp / "model.gguf"
@@ -149,5 +159,6 @@ with tempfile.TemporaryDirectory() as folder:
     quern("quantize", GOLDEN / "llama", "-o", model, "--type", "Q4_0")
     tap.run("written", written, base, text, tmp)
     tap.run("compared", compared, model, base, tmp)
+    tap.run("noise", noise, base, model, text, tmp)
     tap.run("side by side", side_by_side, model, base, text, tmp)
 tap.done()
