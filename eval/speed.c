@@ -17,7 +17,7 @@ static double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The machine: sums of pieces, or products of squares; sums of each item are kept, so that nothing is left
+/* The machine: sums of pieces, or products of squares; the sums are kept, so that nothing is left
  * out. */
 enum { PIECES = 256, PIECE = 1 << 17, SIDE = 512, SQUARES = 3 };
 
@@ -42,10 +42,11 @@ static void sum_piece(size_t item, int thread, void *arg)
 static void multiply_squares(size_t item, int thread, void *arg)
 {
     const struct machine_work *w = arg;
-    float *a = w->squares + (size_t)thread * SQUARES * SIDE * SIDE;
+    const size_t square = (size_t)SIDE * SIDE;
+    float *a = w->squares + (size_t)thread * SQUARES * square;
     (void)item;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, SIDE, SIDE, SIDE, 1.0f, a, SIDE,
-                a + SIDE * SIDE, SIDE, 0.0f, a + 2 * SIDE * SIDE, SIDE);
+                a + square, SIDE, 0.0f, a + 2 * square, SIDE);
 }
 
 /* Units a second, the best of several runs. */
@@ -68,7 +69,7 @@ bool speed_of_machine(struct speed_machine *m, struct pool *pool, struct err *er
     struct machine_work w = {0};
     uint64_t *memory = mem_alloc(PIECES, PIECE * sizeof *memory);
     w.memory = memory;
-    w.squares = mem_alloc(threads, SQUARES * SIDE * SIDE * sizeof *w.squares);
+    w.squares = mem_alloc(threads, sizeof *w.squares * SQUARES * SIDE * SIDE);
     const bool ok = (memory && w.squares) || err_set(err, ERR_MEMORY, "memory to be read");
     if (ok) {
         openblas_set_num_threads(1); /* in each of ours */

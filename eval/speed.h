@@ -1,8 +1,8 @@
 /* speed.h - how fast a model runs, beside how fast this machine reads memory and multiplies.
  *
- * A pass takes some tokens of some sequences through the model, and gives logits for the last of each:
- * one token each is generation, many of one sequence are a prompt.  Times are medians by the
- * wall clock; the machine's rates are its best.
+ * A pass takes some tokens of some sequences through the model, and gives logits for the last of
+ * each: one token each is generation, many of one sequence are a prompt.  Times are medians by
+ * the wall clock; the machine's rates are its best.
  */
 #ifndef EVAL_SPEED_H
 #define EVAL_SPEED_H

@@ -277,10 +277,14 @@ static bool tells(const char *const string[CHAT_TELL_STRINGS], const char *text)
 static char *plain_copy(const char *text, size_t length)
 {
     char *plain = malloc(length + 1), *to = plain;
-    for (size_t i = 0; plain && i < length; i++) {
-        const bool newline = text[i] == '\\' && i + 1 < length && text[i + 1] == 'n';
-        i += newline;
-        *to++ = newline ? '\n' : text[i] == '"' ? '\'' : text[i];
+    for (size_t i = 0; plain && i < length; i++, to++) {
+        *to = text[i];
+        if (text[i] == '"')
+            *to = '\'';
+        if (text[i] == '\\' && i + 1 < length && text[i + 1] == 'n') {
+            *to = '\n';
+            i++;
+        }
     }
     if (plain)
         *to = '\0';

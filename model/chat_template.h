@@ -1,8 +1,8 @@
 /* chat_template.h - how a conversation is written for a model that was trained on them.
  *
- * A GGUF carries a program for that (tokenizer.chat_template, in Jinja).  It is not run: the family it is of
- * is told by strings in it, as stock llama.cpp does, and a row says how the family writes the
- * turns.  Tools and dates that some templates put in are left out.
+ * A GGUF carries a program for that (tokenizer.chat_template, in Jinja).  It is not run: the family
+ * it is of is told by strings in it, as stock llama.cpp does, and a row says how the family
+ * writes the turns.  Tools and dates that some templates put in are left out.
  *
  * To add a family: a row in chat_template.c, before those whose telling strings it has too, and
  * its template in tests/oracle/test_chat.py.
@@ -40,8 +40,8 @@ struct chat {
     size_t turns;              /* of the user */
 };
 
-/* Appends what stands between the model's last answer (or the BOS that begins a text) and its next: the
- * end of that answer, the system's text (first turn only; NULL: none), and the user's turn.
+/* Appends what stands between the model's last answer (or the BOS that begins a text) and its next:
+ * the end of that answer, the system's text (first turn only; NULL: none), and the user's turn.
  * Fails with ERR_MEMORY. */
 bool chat_turn(struct chat *c, const char *system, const char *text, size_t length,
                struct token_text *out, struct err *err);

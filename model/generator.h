@@ -16,8 +16,8 @@ struct generator {
     float *state, *logits; /* of the last token fed */
 };
 
-/* An empty text with room for `context` tokens.  The weights must stay open.  Fails as the openers of the
- * parts do; *g is then closed. */
+/* An empty text with room for `context` tokens.  The weights must stay open.  Fails as the openers
+ * of the parts do; *g is then closed. */
 bool generator_open(struct generator *g, const struct weights *w, const struct kernels *k,
                     struct pool *pool, enum dtype_id cache, size_t context,
                     const struct sampler_options *sampler, struct err *err);

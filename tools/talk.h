@@ -42,15 +42,15 @@ struct talk_answer {
     double prompt_seconds, seconds; /* for the prompts' tokens; for the answers' passes */
 };
 
-/* Opens a GGUF and says on stderr what will be done.  Fails with ERR_USAGE, or what the parts say. */
+/* Opens a GGUF and says on stderr what will be done.  Fails with ERR_USAGE, or as the parts do. */
 bool talk_open(struct talk *t, const struct talk_options *o, const struct session *s,
                struct err *err);
 void talk_close(struct talk *t);
 
-/* Gives the model a text and appends its answer to *a; `out` (NULL: none) gets it as it comes.  Ctrl-C
- * ends the answer, not the function, and is left to be asked for by stop_check.  Fails with ERR_USAGE
- * (an empty text, one that does not fit), ERR_STOPPED (before the answer began), ERR_IO ...; the
- * conversation is then as before. */
+/* Gives the model a text and appends its answer to *a; `out` (NULL: none) gets it as it comes.
+ * Ctrl-C ends the answer, and is left to be asked for by stop_check.  Fails with ERR_USAGE (an
+ * empty text, one that does not fit) or ERR_STOPPED (before the answer began), and the
+ * conversation is as before; or with ERR_IO, ERR_NUMERIC or ERR_MEMORY. */
 bool talk_turn(struct talk *t, const char *text, size_t length, FILE *out, struct talk_answer *a,
                struct err *err);
 

@@ -1,7 +1,8 @@
 /* chat_lines - conversations as model/chat_template writes them.  Each line of standard input is
  *     {"template": T, "bos": B, "eos": E, "system": S or null, "users": [...], "answers": [...]}
  * and each of standard output ["FAMILY", "TEXT"], or null where the template is of no family.  The
- * text has one answer less than users, and ends where the last is to be given.  `chat_lines --count`
+ * text has one answer less than users, and ends where the last is to be given.
+ *     chat_lines --count
  * tells how many families there are. */
 #include "model/chat_template.h"
 

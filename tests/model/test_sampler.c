@@ -1,4 +1,4 @@
-/* The sampler: which candidates each step keeps, what they are drawn with, and that seeds are kept. */
+/* The sampler: which candidates each step keeps, what they are drawn with, the same for a seed. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
