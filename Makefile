@@ -86,7 +86,7 @@ asan:
 tsan:
 	$(MAKE) B=build-tsan OPT="-O1 -g -fsanitize=thread" units
 
-## fuzz-NAME: fuzz one reader (gguf, safetensors, config, tokenizer, imatrix, tokenize) for FUZZ_TIME seconds
+## fuzz-NAME: fuzz one reader (gguf, safetensors, config, tokenizer, imatrix, tokenize, base_file) for FUZZ_TIME seconds
 FUZZ_TIME ?= 60
 fuzz-%: setup-lint build-fuzz/%
 	@mkdir -p build-fuzz/corpus-$*
