@@ -5,7 +5,7 @@ const struct affine_search affine_plain_q2 = {
     .shift = {-0.30f, -0.50f, 0.00f, -0.60f, -0.30f, 0.10f, -0.10f, -0.80f},
     .starts = 8,
     .sc_reach = 1,
-    .m_reach = 1,
+    .m_reach = 0,
 };
 
 const struct affine_search affine_weighted_q2 = {

@@ -19,23 +19,29 @@ import sys
 import tempfile
 import time
 
-def timed(command):
-    """Seconds and peak RssAnon in MiB of a command."""
-    start, peak = time.monotonic(), 0
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def run(command):
+    """Seconds of a command, which nobody watches."""
+    start = time.monotonic()
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if done.returncode != 0:
+        raise SystemExit(f"{command}: {done.stderr.decode()}")
+    return time.monotonic() - start
+
+
+def peak(command):
+    """Its peak of RssAnon in MiB, in a run of its own: looking takes time."""
+    most = 0
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None:
         try:
             with open(f"/proc/{process.pid}/status") as status:
                 for line in status:
                     if line.startswith("RssAnon"):
-                        peak = max(peak, int(line.split()[1]))
+                        most = max(most, int(line.split()[1]))
         except (FileNotFoundError, ProcessLookupError):
             break
         time.sleep(0.002)
-    talk = process.communicate()[1]
-    if process.returncode != 0:
-        raise SystemExit(f"{command}: {talk.decode()}")
-    return time.monotonic() - start, peak / 1024
+    return most / 1024
 
 
 def mse(quern, file, source):
@@ -47,7 +53,7 @@ def mse(quern, file, source):
 def copy_time(source, target, runs):
     seconds = []
     for _ in range(runs):
-        seconds.append(timed(["cp", source, target])[0])
+        seconds.append(run(["cp", source, target]))
         os.remove(target)
     return statistics.median(seconds)
 
@@ -60,15 +66,15 @@ def bench_types(args, quern, source, folder):
     print("|---|---|---|---|---|---|---|---|---|")
     for name in args.types.split(","):
         ours, theirs = folder / "ours.gguf", folder / "stock.gguf"
-        seconds, peak = [], 0
+        command = [quern, "quantize", source, "-o", ours, "--type", name, "--quiet", "-t", str(args.threads)]
+        memory = peak(command)
+        seconds = []
         for _ in range(args.runs):
-            ours.unlink(missing_ok=True)  # as for the copy: freeing an old file is not the work
-            t, m = timed([quern, "quantize", source, "-o", ours, "--type", name, "--quiet", "-t", str(args.threads)])
-            seconds.append(t)
-            peak = max(peak, m)
-        stock, _ = timed([sys.executable, script, source, theirs, name, str(args.threads)])
+            ours.unlink()  # as for the copy: freeing an old file is not the work
+            seconds.append(run(command))
+        stock = run([sys.executable, script, source, theirs, name, str(args.threads)])
         own, a, b = statistics.median(seconds), mse(quern, ours, source), mse(quern, theirs, source)
-        print(f"| {name} | {own:.2f} | {stock:.2f} | {stock / own:.1f} | {own / copy:.2f} | {a:.4e} | {b:.4e} | {a / b:.4f} | {peak:.0f} |", flush=True)
+        print(f"| {name} | {own:.2f} | {stock:.2f} | {stock / own:.1f} | {own / copy:.2f} | {a:.4e} | {b:.4e} | {a / b:.4f} | {memory:.0f} |", flush=True)
         ours.unlink()
         theirs.unlink()
 
@@ -78,8 +84,9 @@ def memory(quern, folder, make, name, shape, largest):
     subprocess.run([make, model, "examples/demo", *map(str, shape)], check=True)
     limit = 3 * largest * 4 / 2**20 + 128
     for command, kind in (("convert", []), ("quantize", ["--type", "Q4_K_M"])):
-        seconds, peak = timed([quern, command, model, "-o", folder / "out.gguf", "--force", "--quiet", *kind])
-        print(f"{name} {command}: {seconds:.1f} s, peak {peak:.0f} MiB anonymous; the bound is {limit:.0f} MiB", flush=True)
+        start = time.monotonic()
+        most = peak([quern, command, model, "-o", folder / "out.gguf", "--force", "--quiet", *kind])
+        print(f"{name} {command}: {time.monotonic() - start:.1f} s, peak {most:.0f} MiB anonymous; the bound is {limit:.0f} MiB", flush=True)
     shutil.rmtree(model)
     (folder / "out.gguf").unlink()
 
