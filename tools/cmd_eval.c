@@ -195,7 +195,7 @@ static bool measure(struct evaluation *e, struct err *err)
     const size_t layers = (size_t)e->model.weights.hparams.layers;
     const struct dtype *cache = dtype_find(o->cache);
     if (!cache)
-        return err_set(err, ERR_USAGE, "--cache: no type is called '%s'", o->cache);
+        return err_set(err, ERR_USAGE, "--cache-type: no type is called '%s'", o->cache);
     e->score = mem_alloc(w->count * w->scored, sizeof *e->score);
     e->layer = o->layers ? mem_alloc(layers + 1, sizeof *e->layer) : NULL;
     if (!e->score || (o->layers && !e->layer))
@@ -274,7 +274,7 @@ static bool run_eval(const struct command *me, int argc, char **argv, struct err
         {"stride", 0, OPT_COUNT, &o.windows.stride, "N",
          "windows overlap and begin N tokens after one another; the last N of each are scored"},
         {"chunks", 0, OPT_COUNT, &o.windows.most, "N", "only the first N windows"},
-        {"cache", 0, OPT_TEXT, &o.cache, "TYPE",
+        {"cache-type", 0, OPT_TEXT, &o.cache, "TYPE",
          "type of the cached keys and values: F16 (default), F32, Q8_0"},
         {"exact", 0, OPT_FLAG, &exact, NULL,
          "multiply in f32 with the decoded weights, instead of with activations in 8 bits: slow"},

@@ -145,7 +145,7 @@ def noise(base, model, text, tmp):
     """The floor is the divergence of the source from its own exact predictions."""
     path = tmp / "exact.kld"
     common = ["-f", text, "-c", CONTEXT]
-    quern("eval", model, *common, "--chunks", 4, "--exact", "--cache", "F32", "--save-base", path, "-q")
+    quern("eval", model, *common, "--chunks", 4, "--exact", "--cache-type", "F32", "--save-base", path, "-q")
     want = json.loads(quern("eval", model, "--base", path, "--json", "-q"))["kl_mean"]["value"]
     got = json.loads(quern("eval", base, *common, "--against", model, "--json", "-q"))["kl_noise"]["value"]
     tap.ok(want > 0 and abs(got / want - 1) < 0.02, "the noise floor is that of the arithmetic", f"{got:.3g}, {want:.3g}")

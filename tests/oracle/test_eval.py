@@ -152,7 +152,7 @@ def bad_input(text, tmp):
         ("no text", 2, [out]),
         ("a token beyond the vocabulary", 2, [out, "--tokens", wrong, "-c", 64]),
         ("a folder", 2, [GOLDEN / "llama", "-f", text]),
-        ("a cache of another type", 2, [out, "-f", text, "-c", 64, "--cache", "Q4_0"]),
+        ("a cache of another type", 2, [out, "-f", text, "-c", 64, "--cache-type", "Q4_0"]),
         ("a text that is not there", 1, [out, "-f", pathlib.Path(tmp) / "none"]),
     ]:
         done = run("eval", *args, "-q")
