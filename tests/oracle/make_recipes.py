@@ -1,6 +1,7 @@
 """Writes tests/golden/recipes_2026/*.json: which type stock llama.cpp (the PyPI package
 llama-cpp-py-sync) gives every tensor, for small models of many shapes and options.
 
+    pip install llama-cpp-py-sync==0.11739        (it wants glibc 2.38 or newer)
     python3 tests/oracle/make_recipes.py tests/golden/recipes_2026
 """
 import json
@@ -11,7 +12,9 @@ import tempfile
 import gguf
 import numpy as np
 
-from stock import ffi, lib
+from llama_cpp_py_sync import _cffi_bindings as bindings
+
+ffi, lib = bindings.get_ffi(), bindings.get_lib()
 
 FILE_TYPES = {
     "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K_S": 11,
