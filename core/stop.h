@@ -14,6 +14,10 @@ void stop_on_signals(void);
 /* True while nobody asked; else false with ERR_STOPPED, "stopped". */
 bool stop_check(struct err *err);
 
+/* Waits until `fd` can be read, or a signal asks to stop, however close before: then false, as
+ * stop_check. */
+bool stop_wait(int fd, struct err *err);
+
 /* What SIGINT asked for has been done, and the program goes on; a SIGTERM is not forgotten. */
 void stop_forget_interrupt(void);
 

@@ -4,10 +4,10 @@
 #include "tools/report.h"
 #include "tools/talk.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 struct run_options {
     const char *prompt;
@@ -94,16 +94,15 @@ static bool read_line(char **line, size_t *room, size_t *length, bool terminal)
     for (;;) {
         if (terminal)
             fputs("> ", stderr);
-        errno = 0;
-        const ssize_t n = getline(line, room, stdin);
-        if (n >= 0) {
-            *length = (size_t)n - ((*line)[n - 1] == '\n');
-            return true;
+        if (!terminal || stop_wait(STDIN_FILENO, NULL)) {
+            const ssize_t n = getline(line, room, stdin);
+            if (n > 0)
+                *length = (size_t)n - ((*line)[n - 1] == '\n');
+            return n > 0;
         }
         stop_forget_interrupt();
-        if (errno != EINTR || !terminal || !stop_check(NULL))
+        if (!stop_check(NULL))
             return false;
-        clearerr(stdin);
         fputs("\nCtrl-D or /quit ends\n", stderr);
     }
 }
