@@ -38,8 +38,8 @@ struct score_options {
 };
 
 /* The scores of windows->count x windows->scored tokens, in order.  Fails with ERR_MEMORY,
- * ERR_STOPPED, ERR_IO, ERR_USAGE (a token that is not in a vocabulary, other vocabularies) or ERR_NUMERIC
- * (logits that are not finite). */
+ * ERR_STOPPED, ERR_IO, ERR_USAGE (a token that is not in a vocabulary, other vocabularies) or
+ * ERR_NUMERIC (logits that are not finite). */
 bool score_windows(const struct score_options *o, const struct windows *w, struct score *score,
                    struct err *err);
 
