@@ -1,21 +1,14 @@
 #include "eval/speed.h"
 
+#include "core/clock.h"
 #include "core/mem.h"
 #include "core/stop.h"
 
 #include <cblas.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { MACHINE_RUNS = 7, PASSES_MIN = 3, PASSES_MAX = 100 };
 static const double pass_seconds = 0.5; /* in all */
-
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* The machine: sums of pieces, or products of squares; the sums are kept, so that nothing is left
  * out. */
@@ -55,9 +48,9 @@ static double best_rate(struct pool *pool, size_t items,
 {
     double best = 0.0;
     for (int run = 0; run < MACHINE_RUNS; run++) {
-        const double start = seconds_now();
+        const double start = clock_seconds();
         pool_for(pool, items, work, arg);
-        const double rate = units / (seconds_now() - start);
+        const double rate = units / (clock_seconds() - start);
         best = rate > best ? rate : best;
     }
     return best;
@@ -157,11 +150,11 @@ static bool run_pass(struct pass *a, const struct speed_pass *p, struct forward 
 {
     for (size_t i = 0; i < p->sequences; i++)
         a->cache.length[i] = p->context;
-    const double start = seconds_now();
+    const double start = clock_seconds();
     if (!stop_check(err) || !forward_run(f, &a->cache, a->sequence, p->sequences, a->states, err))
         return false;
     forward_logits(f, a->states, p->sequences, a->logits);
-    *seconds = seconds_now() - start;
+    *seconds = clock_seconds() - start;
     return true;
 }
 

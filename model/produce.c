@@ -1,5 +1,6 @@
 #include "model/produce.h"
 
+#include "core/clock.h"
 #include "core/half.h"
 #include "core/mem.h"
 #include "formats/gguf_write.h"
@@ -9,7 +10,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct job {
     const struct produce_item *item;
@@ -113,18 +113,11 @@ static void produce_rows(void *arg, size_t row, size_t rows, const struct chunk_
                         rows * j->row_bytes, &part->err);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static bool produce_tensor(struct job *j, struct chunks *chunks, struct produce_result *r,
                            struct err *err)
 {
     const struct tensor *out = &j->item->tensor->out;
-    const double start = now();
+    const double start = clock_seconds();
     struct chunk_part total = {0};
     j->cols = (size_t)tensor_cols(out);
     j->rows = (size_t)tensor_rows(out);
@@ -140,7 +133,7 @@ static bool produce_tensor(struct job *j, struct chunks *chunks, struct produce_
                                  .copied = j->copy,
                                  .nonfinite = total.nonfinite,
                                  .kept_rows = total.kept_rows,
-                                 .seconds = now() - start};
+                                 .seconds = clock_seconds() - start};
     return true;
 }
 

@@ -1,5 +1,6 @@
 #include "tools/command.h"
 
+#include "core/clock.h"
 #include "core/mem.h"
 #include "eval/layers.h"
 #include "eval/perplexity.h"
@@ -8,7 +9,6 @@
 #include "tools/text_tokens.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 enum { NOISE_WINDOWS = 4 }; /* enough to see its size */
 
@@ -114,13 +114,6 @@ static bool read_text(struct evaluation *e, struct err *err)
                   err_wrap(err, "%s", text_name(o)));
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static bool report(const struct evaluation *e, struct err *err)
 {
     const struct eval_options *o = e->o;
@@ -151,9 +144,9 @@ static bool report(const struct evaluation *e, struct err *err)
 static bool score(struct evaluation *e, const struct score_options *options, struct err *err)
 {
     const struct windows *w = &e->windows;
-    const double start = seconds_now();
+    const double start = clock_seconds();
     const bool ok = score_windows(options, w, e->score, err);
-    e->seconds = seconds_now() - start;
+    e->seconds = clock_seconds() - start;
     term_progress_clear(&e->s->progress);
     if (ok)
         session_say(e->s, "%.1f s, %.0f tokens/s%s\n", e->seconds,

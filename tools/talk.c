@@ -1,9 +1,9 @@
 #include "tools/talk.h"
 
+#include "core/clock.h"
 #include "core/stop.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 /* How the model writes conversations. */
 static bool find_family(struct talk *t, const struct talk_options *o, struct err *err)
@@ -99,13 +99,6 @@ void talk_reset(struct talk *t)
     t->chat.turns = 0;
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Adds the tokens of a turn to those that wait: BOS first, where texts begin with one. */
 static bool encode_turn(struct talk *t, const char *text, size_t length, struct err *err)
 {
@@ -127,7 +120,7 @@ static bool feed_turn(struct talk *t, const char *text, size_t length, struct ta
                       struct err *err)
 {
     const size_t turns = t->chat.turns, waiting = t->waiting.count;
-    const double start = seconds_now();
+    const double start = clock_seconds();
     const size_t room = generator_room(&t->generator);
     bool ok = encode_turn(t, text, length, err);
     if (ok && t->waiting.count > room)
@@ -142,7 +135,7 @@ static bool feed_turn(struct talk *t, const char *text, size_t length, struct ta
         return false;
     }
     a->prompt_tokens += t->waiting.count;
-    a->prompt_seconds += seconds_now() - start;
+    a->prompt_seconds += clock_seconds() - start;
     t->waiting.count = 0;
     return true;
 }
@@ -218,9 +211,9 @@ bool talk_turn(struct talk *t, const char *text, size_t length, FILE *out, struc
     struct token_text rest = {0};
     if (!feed_turn(t, text, length, a, err))
         return false;
-    const double start = seconds_now();
+    const double start = clock_seconds();
     bool ok = answer(t, &stream, out, a, err);
-    a->seconds += seconds_now() - start;
+    a->seconds += clock_seconds() - start;
     const size_t shown = a->text.length;
     ok = ok && token_stream_end(&stream, &rest, err) &&
          stop_text_add(&t->stop, rest.text, rest.length, &a->text, err) &&

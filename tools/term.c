@@ -1,12 +1,13 @@
 #include "tools/term.h"
 
+#include "core/clock.h"
+
 #include "tools/text.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Three digits that mean something: "4.37", "43.7", "437". */
@@ -82,13 +83,6 @@ int term_width(FILE *f)
     if (width <= 0)
         return 80;
     return (int)(width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width);
-}
-
-static double monotonic_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* "42 %  312 MB/s  1 min 05 s left", or without a known end "5.20 MiB  312 MB/s"; in tokens
@@ -176,7 +170,7 @@ static void show(struct progress *base, const char *what)
 
 void term_progress_open(struct term_progress *p, bool quiet)
 {
-    *p = (struct term_progress){.clock = monotonic_seconds, .start = -1};
+    *p = (struct term_progress){.clock = clock_seconds, .start = -1};
     if (quiet)
         return;
     p->to = stderr;
