@@ -137,7 +137,7 @@ static bool measure_text(struct level *level, size_t levels, const struct compar
     bool ok = compare_text_open(&text, level[0].path, o->text, o->most, s, err);
     if (ok)
         session_say(s, "%s: %zu windows of %zu tokens; KL divergence is from %s\n", o->text,
-                    text.windows.count, text.windows.size, level[0].path);
+                    text.text.windows.count, text.text.windows.size, level[0].path);
     for (size_t i = 0; ok && i < levels; i++)
         ok = compare_text_measure(&text, &level[i].file, s, &level[i].text, err) ||
              err_wrap(err, "%s", level[i].path);

@@ -6,7 +6,7 @@
 #include "eval/perplexity.h"
 #include "tools/eval_report.h"
 #include "tools/session.h"
-#include "tools/text_tokens.h"
+#include "tools/text_windows.h"
 
 #include <stdlib.h>
 
@@ -47,8 +47,7 @@ struct evaluation {
     struct eval_model model, source;
     struct base_file base;
     struct sink record;
-    struct token_list list;
-    struct windows windows;
+    struct text_windows text;
     struct score *score;
     struct estimate *layer; /* NULL: not asked for */
     struct estimate noise;
@@ -61,7 +60,7 @@ static void evaluation_close(struct evaluation *e)
     eval_tensors_close(&e->tensors);
     free(e->score);
     free(e->layer);
-    token_list_close(&e->list);
+    text_windows_close(&e->text);
     sink_close(&e->record);
     base_file_close(&e->base);
     model_close(&e->source);
@@ -74,56 +73,26 @@ static const char *text_name(const struct eval_options *o)
     return o->base ? o->base : o->tokens ? o->tokens : o->text;
 }
 
-static bool read_base(struct evaluation *e, struct err *err)
-{
-    const size_t context = e->o->windows.context;
-    if (!base_file_open(&e->base, e->o->base, err))
-        return false;
-    if (context && context != e->base.context)
-        return err_set(err, ERR_USAGE, "--context %zu: the windows of %s have %zu tokens", context,
-                       e->o->base, e->base.context);
-    e->list.count = e->base.windows * e->base.context;
-    e->list.id = mem_alloc(e->list.count, sizeof *e->list.id);
-    if (!e->list.id)
-        return err_set(err, ERR_MEMORY, "%zu tokens", e->list.count);
-    base_file_tokens(&e->base, e->list.id);
-    return true;
-}
-
-/* The text's tokens and its windows. */
 static bool read_text(struct evaluation *e, struct err *err)
 {
     const struct eval_options *o = e->o;
-    struct windows_options windows = o->windows;
-    struct tokenizer t = {0};
-    struct err why = {0};
-    windows.bos = -1;
-    if (tokenizer_open(&t, &e->model.checkpoint.meta, &why))
-        windows.bos = t.add_bos ? t.special[TOKENIZER_BOS] : -1;
-    else if (o->text)
-        return err_set(err, why.code, "%s: %s", o->model, why.text);
-    else
-        session_say(e->s, "%s: %s; windows begin with their own first token\n", o->model, why.text);
-    const bool ok = o->base     ? read_base(e, err)
-                    : o->tokens ? text_tokens_read(&e->list, o->tokens, err)
-                                : text_tokens_encode(&e->list, &t, o->text, err);
-    tokenizer_close(&t);
-    if (o->base)
-        windows.context = e->base.context;
-    return ok && (windows_init(&e->windows, &windows, e->list.id, e->list.count, err) ||
-                  err_wrap(err, "%s", text_name(o)));
+    if (o->base && !base_file_open(&e->base, o->base, err))
+        return false;
+    const struct text_source from = {
+        .path = text_name(o), .tokens = o->tokens, .base = o->base ? &e->base : NULL};
+    return text_windows_open(&e->text, &from, &o->windows, &e->model.checkpoint, e->s, err);
 }
 
 static bool report(const struct evaluation *e, struct err *err)
 {
     const struct eval_options *o = e->o;
-    const size_t scores = e->windows.count * e->windows.scored;
+    const size_t scores = e->text.windows.count * e->text.windows.scored;
     struct eval_report r = {
         .model = o->model,
         .against = o->base ? o->base : o->against,
         .text = text_name(o),
         .cache = o->cache,
-        .windows = &e->windows,
+        .windows = &e->text.windows,
         .seconds = e->seconds,
         .noise = e->noise,
         .noise_known = o->against != NULL,
@@ -143,7 +112,7 @@ static bool report(const struct evaluation *e, struct err *err)
 /* Runs the windows through the model, and the source. */
 static bool score(struct evaluation *e, const struct score_options *options, struct err *err)
 {
-    const struct windows *w = &e->windows;
+    const struct windows *w = &e->text.windows;
     const double start = clock_seconds();
     const bool ok = score_windows(options, w, e->score, err);
     e->seconds = clock_seconds() - start;
@@ -161,7 +130,7 @@ static bool measure_noise(struct evaluation *e, const struct score_options *opti
                           struct err *err)
 {
     struct score_options o = *options;
-    struct windows w = e->windows;
+    struct windows w = e->text.windows;
     struct kernels other = e->s->kernels;
     struct divergence d;
     other.dot = other.dot ? NULL : &e->s->dot;
@@ -183,7 +152,7 @@ static bool measure_noise(struct evaluation *e, const struct score_options *opti
 static bool measure(struct evaluation *e, struct err *err)
 {
     const struct eval_options *o = e->o;
-    const struct windows *w = &e->windows;
+    const struct windows *w = &e->text.windows;
     struct session *s = e->s;
     const size_t layers = (size_t)e->model.weights.hparams.layers;
     const struct dtype *cache = dtype_find(o->cache);
@@ -196,7 +165,7 @@ static bool measure(struct evaluation *e, struct err *err)
     session_say(s,
                 "%zu tokens: %zu windows of %zu, of each the last %zu scored; %s, cache in %s, "
                 "%d threads\n",
-                e->list.count, w->count, w->size, w->scored,
+                e->text.windows.tokens, w->count, w->size, w->scored,
                 s->kernels.dot ? s->kernels.dot->name : "exact f32", cache->name,
                 pool_threads(s->pool));
     const struct score_options options = {

@@ -41,12 +41,13 @@ static bool print_json(const struct talk *t, const struct run_options *o,
                        const struct talk_answer *a, struct err *err)
 {
     json_t *root = json_object(), *tokens = json_array();
+    json_t *text = report_bytes(a->text.text, a->text.length, err);
     for (size_t i = 0; i < a->tokens.count; i++)
         json_array_append_new(tokens, json_integer(a->tokens.id[i]));
     json_object_set_new(root, "file", json_string(o->talk.model));
     json_object_set_new(root, "chat_template",
                         t->chat.family ? json_string(t->chat.family->name) : json_null());
-    json_object_set_new(root, "text", report_bytes(a->text.text, a->text.length));
+    json_object_set_new(root, "text", text);
     json_object_set_new(root, "tokens", tokens);
     json_object_set_new(root, "end", json_string(talk_end_name(a->end)));
     json_object_set_new(root, "context", json_integer((json_int_t)t->generator.cache.context));
@@ -56,7 +57,7 @@ static bool print_json(const struct talk *t, const struct run_options *o,
                         json_real(rate(a->prompt_tokens, a->prompt_seconds)));
     json_object_set_new(root, "tokens_per_second", json_real(rate(a->passes, a->seconds)));
     json_object_set_new(root, "memory_bytes", json_integer((json_int_t)peak_memory()));
-    const bool ok = report_print(root, err);
+    const bool ok = text && report_print(root, err);
     json_decref(root);
     return ok;
 }

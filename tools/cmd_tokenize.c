@@ -20,23 +20,6 @@ static unsigned flags_of(const struct tokenize_options *o)
     return (o->no_bos ? 0 : TOKENIZER_AROUND) | (o->no_parse ? 0 : TOKENIZER_PARSE);
 }
 
-/* A JSON string of any bytes: U+FFFD stands for each that is no UTF-8. */
-static json_t *json_bytes(const char *bytes, size_t length, struct err *err)
-{
-    struct token_text text = {0};
-    bool ok = true;
-    for (size_t at = 0; ok && at < length;) {
-        const size_t valid = utf8_valid(bytes + at, length - at);
-        ok = token_text_add(&text, bytes + at, valid, err);
-        at += valid;
-        if (ok && at++ < length)
-            ok = token_text_add(&text, "\ufffd", 3, err);
-    }
-    json_t *string = ok ? json_stringn(text.text ? text.text : "", text.length) : NULL;
-    token_text_close(&text);
-    return string;
-}
-
 static json_t *json_ids(const struct token_list *l)
 {
     json_t *ids = json_array();
@@ -53,7 +36,7 @@ static bool print_json(const struct tokenizer *t, const struct token_list *l, st
     json_object_set_new(root, "tokens", tokens);
     for (size_t i = 0; ok && i < l->count; i++) {
         const struct meta_text *piece = &t->piece[l->id[i]];
-        json_t *text = json_bytes(piece->text, piece->length, err), *token = json_object();
+        json_t *text = report_bytes(piece->text, piece->length, err), *token = json_object();
         ok = text != NULL;
         json_object_set_new(token, "id", json_integer(l->id[i]));
         json_object_set_new(token, "text", text);
@@ -136,7 +119,7 @@ static bool decode_ids(const struct tokenizer *t, const struct tokenize_options 
     bool ok =
         read_ids(o->decode, &l, err) && tokenizer_decode(t, l.id, l.count, flags_of(o), &text, err);
     if (ok && o->common.json) {
-        json_t *string = json_bytes(text.text, text.length, err);
+        json_t *string = report_bytes(text.text, text.length, err);
         json_t *root = json_pack("{s:o}", "text", string);
         ok = string && report_print(root, err);
         json_decref(root);
@@ -168,7 +151,7 @@ static json_t *answer(const struct tokenizer *t, const json_t *line,
             ok = ok && token_list_add(&l, n < 0 || n > INT32_MAX ? UINT32_MAX : (uint32_t)n, err);
         }
         if (ok && tokenizer_decode(t, l.id, l.count, flags_of(o), &text, err))
-            out = json_bytes(text.text, text.length, err);
+            out = report_bytes(text.text, text.length, err);
     } else {
         err_set(err, ERR_USAGE, "neither a string nor an array of ids");
     }

@@ -4,15 +4,14 @@
 
 #include "eval/divergence.h"
 #include "eval/perplexity.h"
-#include "model/tokenizer.h"
 #include "tools/session.h"
+#include "tools/text_windows.h"
 
 /* The first file, open, and the text in windows. */
 struct compare_text {
     struct checkpoint file;
     struct weights weights;
-    struct token_list list;
-    struct windows windows;
+    struct text_windows text;
 };
 
 struct compare_text_figures {
@@ -20,8 +19,8 @@ struct compare_text_figures {
     struct divergence divergence;
 };
 
-/* Opens the GGUF at `first` and cuts the text at `text` into windows of 512, `most` of them (0: all).
- * Fails with what opening, the tokenizer and the windows say. */
+/* Opens the GGUF at `first` and cuts the text at `text` into windows of 512, `most` of them
+ * (0: all).  Fails with what opening, the tokenizer and the windows say. */
 bool compare_text_open(struct compare_text *c, const char *first, const char *text, size_t most,
                        const struct session *s, struct err *err);
 void compare_text_close(struct compare_text *c);

@@ -52,7 +52,7 @@ void report_mark_worst(const struct error_figures *f, size_t count, size_t most,
     }
 }
 
-json_t *report_bytes(const char *bytes, size_t length)
+json_t *report_bytes(const char *bytes, size_t length, struct err *err)
 {
     static const char replacement[] = "\ufffd";
     char *valid = malloc(3 * length + 1), *to = valid; /* three bytes for each at most */
@@ -68,6 +68,8 @@ json_t *report_bytes(const char *bytes, size_t length)
     }
     json_t *string = valid ? json_stringn(valid, (size_t)(to - valid)) : NULL;
     free(valid);
+    if (!string)
+        err_set(err, ERR_MEMORY, "no memory for a text of %zu bytes", length);
     return string;
 }
 

@@ -23,8 +23,8 @@ const char *report_snr(const struct error_figures *f, char text[REPORT_TEXT]);
 /* Marks the `most` tensors with the lowest SNR among those that lost something. */
 void report_mark_worst(const struct error_figures *f, size_t count, size_t most, bool *marked);
 
-/* A JSON string of any bytes: U+FFFD stands for each that is no UTF-8.  NULL without memory. */
-json_t *report_bytes(const char *bytes, size_t length);
+/* A JSON string of any bytes: U+FFFD stands for each that is no UTF-8.  NULL: fails with ERR_MEMORY. */
+json_t *report_bytes(const char *bytes, size_t length, struct err *err);
 
 /* Writes the report to stdout, indented.  Fails with ERR_IO. */
 bool report_print(const json_t *report, struct err *err);
