@@ -7,7 +7,11 @@ WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion 
             -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wcast-qual -Wundef -Werror
 CFLAGS   += -std=c11 $(OPT) $(WARN) -ffp-contract=off -pthread
 CPPFLAGS += -I. -D_POSIX_C_SOURCE=200809L $(if $(AVX2),-DQUERN_AVX2) $(if $(AVX512),-DQUERN_AVX512)
-LDLIBS   += -ljansson -lpcre2-8 -lutf8proc -lopenblas -lm
+LDLIBS   += -ljansson -lpcre2-8 -lutf8proc $(HDF5_LIBS) -lnettle -llapacke -lopenblas -lm
+
+# HDF5 lies where pkg-config says; its headers are not ours to be warned of.
+HDF5_FLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags hdf5 2>/dev/null))
+HDF5_LIBS  := $(or $(shell pkg-config --libs hdf5 2>/dev/null),-lhdf5)
 
 FOLDERS = core quantize formats model calib eval
 # AVX2 and AVX-512 kernels are built where the compiler can; the program asks the machine at start.
@@ -25,6 +29,7 @@ HELPER := $(patsubst %.c,$(B)/%,$(filter-out $(wildcard tests/*/test_*.c tests/f
 PYTHON  = $(B)/venv/bin/python
 FUZZ   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
+$(B)/formats/calib_store%.o: CPPFLAGS += $(HDF5_FLAGS)
 $(B)/%_avx2.o: CFLAGS += $(AVX2_FLAGS)
 $(B)/%_avx512.o: CFLAGS += $(AVX512_FLAGS)
 

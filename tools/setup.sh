@@ -11,6 +11,10 @@ build jansson.h     libjansson-dev     jansson-devel    jansson   jansson
 build pcre2.h       libpcre2-dev       pcre2-devel      pcre2     pcre2
 build cblas.h       libopenblas-dev    openblas-devel   openblas  openblas
 build utf8proc.h    libutf8proc-dev    utf8proc-devel   libutf8proc utf8proc
+build pkg-config    pkg-config         pkgconf          pkgconf   pkgconf
+build hdf5.h        libhdf5-dev        hdf5-devel       hdf5      hdf5
+build nettle/sha2.h nettle-dev         nettle-devel     nettle    nettle
+build lapacke.h     liblapacke-dev     lapack-devel     lapacke   lapack
 tests cmocka.h      libcmocka-dev      libcmocka-devel  cmocka    cmocka
 tests prove         perl               perl-Test-Harness perl     perl
 tests python3       python3            python3          python    python3
@@ -26,6 +30,7 @@ END
 
 have() {
     case $1 in
+    hdf5.h) pkg-config --exists hdf5 2>/dev/null ;;
     *.h) printf '#include <stddef.h>\n#include <stdarg.h>\n#include <stdint.h>\n#include <setjmp.h>\n#define PCRE2_CODE_UNIT_WIDTH 8\n#include <%s>\n' "$1" |
         ${CC:-cc} -E -x c - >/dev/null 2>&1 ;;
     venv) python3 -c 'import ensurepip' >/dev/null 2>&1 ;;
