@@ -29,7 +29,7 @@ HELPER := $(patsubst %.c,$(B)/%,$(filter-out $(wildcard tests/*/test_*.c tests/f
 PYTHON  = $(B)/venv/bin/python
 FUZZ   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-$(B)/formats/calib_store%.o: CPPFLAGS += $(HDF5_FLAGS)
+$(B)/formats/calib_%.o: CPPFLAGS += $(HDF5_FLAGS)
 $(B)/%_avx2.o: CFLAGS += $(AVX2_FLAGS)
 $(B)/%_avx512.o: CFLAGS += $(AVX512_FLAGS)
 
