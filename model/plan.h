@@ -33,6 +33,8 @@ struct plan_tensor {
     const struct tensor *scale;      /* of an FP8 source: a grid of factors, or NULL */
     uint64_t scale_rows, scale_cols; /* the block of weights that one factor is for */
     const float *computed;           /* PLAN_COMPUTED: in the plan's arena */
+    const float *by_row, *by_col;    /* factors of the output's values, behind every edit, or NULL:
+                                        model/fold.h sets them; of a vector only by_col */
     bool keep;                       /* norms, biases, routers: out.dtype in every output */
 };
 
@@ -64,7 +66,8 @@ bool plan_open(struct plan *p, const struct checkpoint *c, const struct plan_opt
 void plan_close(struct plan *p);
 
 /* The source bytes of row `row` of t, of t->source->dtype: where the edit only moves whole rows
- * they can be copied or decoded as they are; else NULL (computed, scaled, a permuted bias). */
+ * they can be copied or decoded as they are; else NULL (computed, scaled, folded, a permuted bias).
+ */
 const uint8_t *plan_row(const struct plan_tensor *t, uint64_t row);
 
 /* Rows [row, row + rows) of t as f32 (rows x cols, row-major) into dst.  Cannot fail. */

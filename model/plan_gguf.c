@@ -1,3 +1,4 @@
+#include "model/fold.h"
 #include "model/plan_build.h"
 
 #include <string.h>
@@ -22,6 +23,7 @@ bool plan_from_gguf(struct plan *p, const struct plan_options *options, struct e
     meta_copy(&p->meta, &c->meta);
     for (size_t i = 0; i < sizeof not_copied / sizeof not_copied[0]; i++)
         meta_remove(&p->meta, not_copied[i]);
+    fold_forget(&p->meta);
     if (options->name)
         meta_set_text(&p->meta, "general.name", options->name);
     if (options->pre)

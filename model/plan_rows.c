@@ -20,7 +20,8 @@ static size_t row_bytes(const struct tensor *t)
 
 const uint8_t *plan_row(const struct plan_tensor *t, uint64_t row)
 {
-    if (t->edit == PLAN_COMPUTED || t->scale || (t->edit == PLAN_PERMUTE && t->source->dims < 2))
+    if (t->edit == PLAN_COMPUTED || t->scale || t->by_row || t->by_col ||
+        (t->edit == PLAN_PERMUTE && t->source->dims < 2))
         return NULL;
     return t->source->data + source_row(t, row) * row_bytes(t->source);
 }
@@ -57,6 +58,14 @@ static void read_row(const struct plan_tensor *t, const struct kernels *k, uint6
         apply_scale(t, k, source_row(t, row), dst);
 }
 
+static void apply_fold(const struct plan_tensor *t, uint64_t row, size_t cols, float *dst)
+{
+    for (size_t c = 0; t->by_col && c < cols; c++)
+        dst[c] *= t->by_col[c];
+    for (size_t c = 0; t->by_row && c < cols; c++)
+        dst[c] *= t->by_row[row];
+}
+
 void plan_read(const struct plan_tensor *t, const struct kernels *k, uint64_t row, size_t rows,
                float *dst)
 {
@@ -68,5 +77,6 @@ void plan_read(const struct plan_tensor *t, const struct kernels *k, uint64_t ro
                 dst[c] = t->computed[(row + r) * cols + c];
         else
             read_row(t, k, row + r, dst);
+        apply_fold(t, row + r, cols, dst);
     }
 }

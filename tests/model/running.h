@@ -4,6 +4,7 @@
 
 #include "core/cpu.h"
 #include "core/mem.h"
+#include "model/fold.h"
 #include "model/forward.h"
 #include "model/produce.h"
 #include "tests/formats/scratch.h"
@@ -31,6 +32,7 @@ struct running_change {
     const char *key; /* set to `value` */
     uint32_t value;
     bool fast; /* products of blocks with eight-bit activations */
+    void (*fold)(struct plan *plan, struct fold *fold); /* sets and applies its steps */
 };
 
 static inline void running_write(struct running *r, const char *model,
@@ -39,10 +41,14 @@ static inline void running_write(struct running *r, const char *model,
     struct err err = {0};
     struct checkpoint source = {0};
     struct plan plan = {0};
+    struct fold fold = {0};
     char folder[128];
     snprintf(folder, sizeof folder, "tests/golden/models/%s", model);
     assert_true(checkpoint_open(&source, folder, &err));
     assert_true(plan_open(&plan, &source, &(struct plan_options){0}, &err));
+    if (change->fold)
+        change->fold(&plan, &fold);
+    fold_write(&fold, &plan.meta);
     struct produce_item *item = mem_alloc(plan.tensors, sizeof *item);
     struct produce_result *result = mem_alloc(plan.tensors, sizeof *result);
     size_t items = 0;
@@ -64,6 +70,7 @@ static inline void running_write(struct running *r, const char *model,
         fail_msg("%s", err.text);
     free(item);
     free(result);
+    fold_close(&fold);
     plan_close(&plan);
     checkpoint_close(&source);
 }
