@@ -3,6 +3,7 @@
 #include "core/half.h"
 #include "core/mem.h"
 #include "model/chunks.h"
+#include "model/fold.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -129,15 +130,12 @@ static size_t pair_up(const struct plan *plan, const struct checkpoint *gguf,
     return n;
 }
 
-bool verify_gguf(const struct plan *plan, const struct checkpoint *gguf, const struct kernels *k,
-                 struct pool *pool, struct progress *progress, struct verify_result **result,
-                 size_t *results, struct err *err)
+static bool verify_all(const struct plan *plan, const struct checkpoint *gguf,
+                       const struct kernels *k, struct pool *pool, struct progress *progress,
+                       struct verify_result *r, size_t *results, struct err *err)
 {
     struct chunks chunks = {0};
     uint64_t cols = 0, bytes = 0;
-    struct verify_result *r = mem_alloc(plan->tensors + gguf->tensors, sizeof *r);
-    if (!r)
-        return err_set(err, ERR_MEMORY, "no memory for %zu results", plan->tensors + gguf->tensors);
     const size_t n = pair_up(plan, gguf, r);
     for (size_t i = 0; i < gguf->tensors; i++) {
         bytes += gguf->tensor[i].bytes;
@@ -152,11 +150,35 @@ bool verify_gguf(const struct plan *plan, const struct checkpoint *gguf, const s
         if (r[i].file && r[i].source && r[i].status == VERIFY_EXACT)
             ok = verify_tensor(k, &chunks, progress, &r[i], err);
     chunks_close(&chunks);
+    *results = n;
+    return ok;
+}
+
+bool verify_gguf(const struct plan *plan, const struct checkpoint *gguf, const struct kernels *k,
+                 struct pool *pool, struct progress *progress, struct verify_result **result,
+                 size_t *results, struct err *err)
+{
+    struct fold fold = {0};
+    struct plan own = *plan; /* folded as the file says it is */
+    struct verify_result *r = mem_alloc(plan->tensors + gguf->tensors, sizeof *r);
+    own.tensor = mem_alloc(plan->tensors, sizeof *own.tensor);
+    bool ok = r && own.tensor;
+    if (!ok) {
+        err_set(err, ERR_MEMORY, "no memory for %zu results", plan->tensors + gguf->tensors);
+    } else {
+        memcpy(own.tensor, plan->tensor, plan->tensors * sizeof *own.tensor);
+        ok = fold_read(&fold, &own, &gguf->meta, err) || err_wrap(err, "%s", gguf->path);
+        ok = ok && verify_all(&own, gguf, k, pool, progress, r, results, err);
+    }
+    for (size_t i = 0; ok && i < *results; i++)
+        if (r[i].source)
+            r[i].source = plan->tensor + (r[i].source - own.tensor);
+    fold_close(&fold);
+    free(own.tensor);
     if (!ok) {
         free(r);
         return false;
     }
     *result = r;
-    *results = n;
     return true;
 }

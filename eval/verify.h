@@ -1,7 +1,8 @@
 /* verify.h - does a GGUF hold what its source says?  Every tensor, through the plan's edits.
  *
  * The plan says what each tensor should be; the file's bytes are compared with that:
- * bit for bit where the type can hold the source's values, else as the type's error.
+ * bit for bit where the type can hold the source's values, else as the type's error.  Where a file
+ * says that it is folded (model/fold.h), it is compared with the source folded in the same way.
  */
 #ifndef EVAL_VERIFY_H
 #define EVAL_VERIFY_H
@@ -38,7 +39,8 @@ const char *verify_status_name(enum verify_status status);
 bool verify_status_good(enum verify_status status);
 
 /* Compares all.  *result gets plan->tensors + extra rows (the caller frees it), *results their
- * number.  Fails with ERR_MEMORY or ERR_STOPPED; a difference is not a failure. */
+ * number.  Fails with ERR_MEMORY, ERR_STOPPED, or ERR_FORMAT (a fold that is none of this model); a
+ * difference is not a failure. */
 bool verify_gguf(const struct plan *plan, const struct checkpoint *gguf, const struct kernels *k,
                  struct pool *pool, struct progress *progress, struct verify_result **result,
                  size_t *results, struct err *err);
