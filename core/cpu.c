@@ -3,6 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
 static unsigned detect(void)
 {
 #if defined(__x86_64__)
@@ -13,6 +17,10 @@ static unsigned detect(void)
         __builtin_cpu_supports("avx512vnni"))
         return CPU_AVX2 | CPU_AVX512VNNI;
     return CPU_AVX2;
+#elif defined(__ARM_FEATURE_DOTPROD) /* the compiler takes it for granted */
+    return CPU_NEON | CPU_DOTPROD;
+#elif defined(__aarch64__) && defined(__linux__)
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? CPU_NEON | CPU_DOTPROD : CPU_NEON;
 #elif defined(__aarch64__)
     return CPU_NEON;
 #else
@@ -22,13 +30,28 @@ static unsigned detect(void)
 
 unsigned cpu_features(void)
 {
-    unsigned found = detect();
+    static const struct {
+        const char *name;
+        unsigned lost;
+    } feature[] = {
+        {"avx512", CPU_AVX512VNNI},
+        {"avx2", CPU_AVX2 | CPU_AVX512VNNI},
+        {"dotprod", CPU_DOTPROD},
+        {"neon", CPU_NEON | CPU_DOTPROD},
+    };
     const char *without = getenv("QUERN_CPU_WITHOUT");
-    if (without && strstr(without, "avx512"))
-        found &= ~(unsigned)CPU_AVX512VNNI;
-    if (without && strstr(without, "avx2"))
-        found &= ~(unsigned)(CPU_AVX2 | CPU_AVX512VNNI);
-    if (without && strstr(without, "neon"))
-        found &= ~(unsigned)CPU_NEON;
+    unsigned found = detect();
+    for (size_t i = 0; without && i < sizeof feature / sizeof *feature; i++)
+        if (strstr(without, feature[i].name))
+            found &= ~feature[i].lost;
     return found;
+}
+
+void cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
 }

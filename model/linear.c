@@ -13,7 +13,7 @@
 enum { TILE_FLOATS = 256 * 1024, TILE_ROWS_MIN = 64, TILE_ROWS_MAX = 512, FAST_ROWS = 64 };
 
 /* So many x are quantized and multiplied at a time. */
-enum { PIECE = 512, POOL_VECTORS = 8 };
+enum { PIECE = 512 };
 
 static size_t exact_rows(size_t cols)
 {
@@ -146,11 +146,7 @@ static void run_fast(struct work *w, size_t tiles)
             continue;
         w->form = (enum dot_form)form;
         w->input_bytes = dot_input_bytes(w->form, w->cols);
-        if (w->vectors < POOL_VECTORS) /* waking the threads would take longer */
-            for (size_t v = 0; v < w->vectors; v++)
-                quantize_input(v, 0, w);
-        else
-            pool_for(w->engine->pool, w->vectors, quantize_input, w);
+        pool_for(w->engine->pool, w->vectors, quantize_input, w);
         pool_for(w->engine->pool, tiles, multiply_fast, w);
     }
 }
