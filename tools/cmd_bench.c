@@ -1,6 +1,7 @@
 #include "tools/command.h"
 
 #include "eval/speed.h"
+#include "tools/bench_codecs.h"
 #include "tools/report.h"
 #include "tools/session.h"
 #include "tools/table.h"
@@ -148,9 +149,11 @@ static bool bench(const struct bench_options *o, struct session *s, struct err *
 static bool run_bench(const struct command *me, int argc, char **argv, struct err *err)
 {
     struct session s = {0};
-    struct bench_options o = {.cache = "F16"};
-    bool done, exact = false;
+    struct bench_options o = {0};
+    bool done, exact = false, codecs = false;
     const struct opt table[] = {
+        {"codecs", 0, OPT_FLAG, &codecs, NULL,
+         "no model: how fast each type, or those named, is encoded and decoded"},
         {"cache-type", 0, OPT_TEXT, &o.cache, "TYPE",
          "type of the cached keys and values: F16 (default), F32, Q8_0"},
         {"exact", 0, OPT_FLAG, &exact, NULL,
@@ -158,26 +161,35 @@ static bool run_bench(const struct command *me, int argc, char **argv, struct er
         OPT_COMMON(&s.common),
         OPT_END,
     };
-    if (!command_parse(me, table, &s.common, &argc, argv, 1, 1, &done, err) || done)
+    if (!command_parse(me, table, &s.common, &argc, argv, 0, DTYPE_COUNT, &done, err) || done)
         return done;
+    if (!codecs && !command_count(me, argc, argv, 1, 1, err))
+        return false;
+    if (codecs && (exact || o.cache))
+        return err_set(err, ERR_USAGE, "--codecs: no model runs, --%s says nothing",
+                       exact ? "exact" : "cache-type");
     o.model = argv[0];
+    o.cache = o.cache ? o.cache : "F16";
     bool ok = session_open(&s, err);
     if (exact)
         s.kernels.dot = NULL;
-    ok = ok && bench(&o, &s, err);
+    ok = ok && (codecs ? bench_codecs(&s, argv, (size_t)argc, err) : bench(&o, &s, err));
     session_close(&s);
     return ok;
 }
 
 const struct command cmd_bench = {
     .name = "bench",
-    .usage = "MODEL.gguf [OPTION]...",
-    .summary = "how fast a model runs, beside what this machine can do",
+    .usage = "MODEL.gguf | --codecs [TYPE]... [OPTION]...",
+    .summary = "how fast a model runs, or types are encoded, beside what this machine can do",
     .text = "Measures prompts and generation at several sizes, one sequence and several at once, "
             "and in the same run how fast this machine reads memory and multiplies in f32. "
             "Generation reads all weights and the cache for every token: it cannot be faster than "
             "reading. Prompts of quantized weights can be faster than multiplying in f32.\n\n"
+            "With --codecs instead how fast weights in memory are encoded to each type and decoded "
+            "again.\n\n"
             "  quern bench model-Q4_K_M.gguf\n"
-            "  quern bench model-Q4_K_M.gguf -t 4 --json\n",
+            "  quern bench model-Q4_K_M.gguf -t 4 --json\n"
+            "  quern bench --codecs Q4_K Q6_K\n",
     .run = run_bench,
 };

@@ -26,6 +26,19 @@ static void print_text(const char *text, int width)
         putchar('\n');
 }
 
+bool command_count(const struct command *me, int arguments, char **argv, int least, int most,
+                   struct err *err)
+{
+    if (arguments < least)
+        return err_set(err, ERR_USAGE, "%s; usage: quern %s %s",
+                       arguments ? "an argument is missing" : "no file is named", me->name,
+                       me->usage);
+    if (arguments > most)
+        return err_set(err, ERR_USAGE, "'%s' is one argument too many; usage: quern %s %s",
+                       argv[most], me->name, me->usage);
+    return true;
+}
+
 bool command_parse(const struct command *me, const struct opt *table,
                    const struct opt_common *common, int *argc, char **argv, int least, int most,
                    bool *done, struct err *err)
@@ -42,11 +55,5 @@ bool command_parse(const struct command *me, const struct opt *table,
         *done = true;
         return true;
     }
-    if (*argc < least)
-        return err_set(err, ERR_USAGE, "%s; usage: quern %s %s",
-                       *argc ? "an argument is missing" : "no file is named", me->name, me->usage);
-    if (*argc > most)
-        return err_set(err, ERR_USAGE, "'%s' is one argument too many; usage: quern %s %s",
-                       argv[most], me->name, me->usage);
-    return true;
+    return command_count(me, *argc, argv, least, most, err);
 }

@@ -17,8 +17,12 @@ struct command {
 extern const struct command cmd_convert, cmd_quantize, cmd_inspect, cmd_verify, cmd_compare,
     cmd_split, cmd_merge, cmd_codecs, cmd_tokenize, cmd_eval, cmd_run, cmd_bench;
 
-/* Reads the options; *done: --help was asked for and has been printed.  Arguments beyond `most`,
- * or fewer than `least`, are ERR_USAGE (unless help was asked). */
+/* Arguments beyond `most`, or fewer than `least`, are ERR_USAGE. */
+bool command_count(const struct command *me, int arguments, char **argv, int least, int most,
+                   struct err *err);
+
+/* Reads the options; *done: --help was asked for and has been printed.  Else counts arguments, as
+ * command_count does. */
 bool command_parse(const struct command *me, const struct opt *table,
                    const struct opt_common *common, int *argc, char **argv, int least, int most,
                    bool *done, struct err *err);

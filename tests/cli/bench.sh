@@ -30,6 +30,25 @@ ok "bytes are those of all matrices and the cache; shares follow from them" \
 run bench "$in/llama.gguf" --exact -t 1
 says "exact products" 'exact f32, cache in F16, 1 threads'
 
+run bench --codecs q4_k IQ2_XXS F32
+prints "codecs: a type that is written" '^Q4_K +[0-9]+ +[0-9.]+ +[0-9]+ +[0-9]+ +[0-9.]+ +[0-9]+$'
+prints "and one that is only read" '^IQ2_XXS +- +- +- +[0-9]+ +[0-9.]+ +[0-9]+$'
+says "kernels and threads are said" '^[a-z0-9]+, [0-9]+ threads'
+run bench --codecs Q4_K iq3_s --json -q -t 1
+ok "bytes are four and the type's; shares follow from them" python3 -c '
+import json, math, sys
+bench = json.load(open(sys.argv[1]))
+assert bench["threads"] == 1 and [t["name"] for t in bench["types"]] == ["Q4_K", "IQ3_S"]
+assert bench["types"][0]["bytes_per_weight"] == 4 + 4.5 / 8 and bench["types"][1]["encode"] is None
+for t in bench["types"]:
+    for way in filter(None, (t["encode"], t["decode"])):
+        assert math.isclose(way["bytes_per_second"], way["weights_per_second"] * t["bytes_per_weight"], rel_tol=1e-6)
+        assert math.isclose(way["read_percent"], 100 * way["bytes_per_second"] / bench["read_bytes_per_second"], rel_tol=1e-6)
+' "$tmp/stdout"
+refuses "a type that is none" 2 "no type is called 'Q9'" bench --codecs Q9
+refuses "codecs of a model" 2 "no type is called '.*llama.gguf'" bench "$in/llama.gguf" --codecs
+refuses "products where no model runs" 2 'codecs: no model runs, --exact' bench --codecs --exact
+refuses "two models" 2 'one argument too many' bench "$in/llama.gguf" "$in/llama.gguf"
 refuses "a folder" 2 'not a GGUF' bench "$golden/llama"
 refuses "a cache of another type" 2 'F16, F32 or Q8_0' bench "$in/llama.gguf" --cache-type Q4_0 -q
 finish
