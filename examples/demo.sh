@@ -6,8 +6,15 @@ quern=$1/quern
 out=$1/demo
 mkdir -p "$out"
 
-step() {
-    printf '\n$ quern %s\n' "$*"
+step() { # as one would type it
+    printf '\n$ quern'
+    for word; do
+        case $word in
+        *' '*) printf " '%s'" "$word" ;;
+        *) printf ' %s' "$word" ;;
+        esac
+    done
+    echo
     "$quern" "$@"
 }
 
@@ -18,8 +25,8 @@ for type in Q8_0 Q4_K_M Q2_K; do
 done
 step compare examples/demo "$out/demo-F16.gguf" "$out/demo-Q8_0.gguf" "$out/demo-Q4_K_M.gguf" \
     "$out/demo-Q2_K.gguf" -f examples/evaluation.txt --chunks 8
-for type in F16 Q2_K; do
-    step run "$out/demo-$type.gguf" -p 'The old man looked at the sea, and' -n 40 --temp 0.7
+for type in F16 Q8_0 Q4_K_M Q2_K; do
+    step run "$out/demo-$type.gguf" -p 'The old man looked at the sea, and' -n 40 --temp 0.7 --seed 1
 done
 
 cat <<END
