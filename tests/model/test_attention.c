@@ -10,6 +10,7 @@
 #include "core/rng.h"
 #include "model/attention.h"
 
+#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -43,6 +44,7 @@ static void open_setting(struct setting *s, size_t heads, size_t window, enum dt
                                 .head_dim = KEY,
                                 .value_dim = VALUE,
                                 .window = window}};
+    openblas_set_num_threads(1); /* in each of ours, as linear_open leaves it */
     kernels_init(&s->kernels, cpu_features());
     assert_true(pool_open(&s->pool, 2, &err));
     assert_true(kv_cache_open(&s->cache, &s->h, &s->kernels, type, 2, CONTEXT, &err));
