@@ -53,6 +53,15 @@ prints "bytes that are no UTF-8 are a text" '^perplexity +[0-9.]+ '
 { printf 'a\000b'; cat "$in/text"; } >"$in/nul"
 run eval "$in/f16.gguf" -f "$in/nul" -c 64 -q
 prints "so is one with NUL" '^perplexity +[0-9.]+ '
+printf '\n' >"$in/newline"
+refuses "a text of nothing but a newline" 2 "newline: the text is empty" eval "$in/f16.gguf" -f "$in/newline"
+refuses "no tokens" 2 "empty: the text has 0 tokens" eval "$in/f16.gguf" --tokens "$in/empty"
+refuses "what is no token" 1 "short: byte 0 is 0x50: no token's number" eval "$in/f16.gguf" --tokens "$in/short"
+refuses "an empty text to compare with" 2 "empty: the text is empty" \
+    compare "$golden/llama" "$in/f16.gguf" -f "$in/empty" -q
+refuses "a context of three tokens" 2 "a context of 3 tokens: it can be 4 to" eval "$in/f16.gguf" -f "$in/text" -c 3
+refuses "a stride as long as the context" 2 "a stride of 64 tokens in a context of 64" \
+    eval "$in/f16.gguf" -f "$in/text" -c 64 --stride 64
 refuses "no text" 2 "a text is needed" eval "$in/f16.gguf"
 refuses "two texts" 2 "one of -f, --tokens and --base" eval "$in/f16.gguf" -f "$in/text" --tokens "$in/text"
 refuses "a text that is not there" 1 "none" eval "$in/f16.gguf" -f "$in/none" -q
@@ -67,10 +76,28 @@ open(sys.argv[2], "wb").write(data.replace(name, b"blk.1.ffn_xx.weight"))
 END
 refuses "a tensor is missing" 1 "missing.gguf: tensor 'blk\.1\.ffn_(up|xx)\.weight'" \
     eval "$in/missing.gguf" -f "$in/text" -q
+cp "$in/f16.gguf" "$in/misshapen.gguf"
+alter transpose "$in/misshapen.gguf" blk.1.ffn_up.weight
+for what in "eval $in/misshapen.gguf -f $in/text" "eval $in/f16.gguf -f $in/text --against $in/misshapen.gguf" \
+    "run $in/misshapen.gguf -p x" "bench $in/misshapen.gguf"; do
+    # shellcheck disable=SC2086 # words are wanted
+    refuses "a tensor of another shape: ${what%% *}" 1 \
+        "misshapen.gguf: tensor 'blk\.1\.ffn_up\.weight' is 64 x 128, the model's keys ask for 128 x 64" $what -q
+done
+model llama nan
+alter value "$in/nan/model.safetensors" model.layers.1.mlp.up_proj.weight 7 nan
+"$quern" convert "$in/nan" -o "$in/nan.gguf" --allow-nan -q --no-table
+refuses "logits that are not finite" 1 "window 0: the logits of token 33 are not finite" \
+    eval "$in/nan.gguf" -f "$in/text" -c 64 -q
 refuses "a folder is to be converted first" 2 "llama: not a GGUF model; .quern convert. makes one" \
     eval "$in/q4.gguf" -f "$in/text" --against "$golden/llama" -q
 refuses "other tokens" 2 "the models cannot be compared: token [0-9]+ is '.*' in one and '" \
     eval "$in/q4.gguf" -f "$in/text" -c 64 --against "$in/other.gguf" -q
+"$quern" convert "$demo" -o "$in/demo.gguf" -q --no-table
+refuses "fewer tokens" 2 "the models cannot be compared: vocabularies of 400 and 4096 tokens" \
+    eval "$in/f16.gguf" -f "$in/text" -c 64 --against "$in/demo.gguf" -q
+refuses "more tokens" 2 "the models cannot be compared: vocabularies of 4096 and 400 tokens" \
+    eval "$in/demo.gguf" -f "$in/text" -c 64 --against "$in/f16.gguf" -q
 refuses "layers of what" 2 "layers: a source to compare with is needed" \
     eval "$in/q4.gguf" -f "$in/text" --layers
 refuses "tensors of what" 2 "tensors: a source to compare with is needed" eval "$in/q4.gguf" --tensors

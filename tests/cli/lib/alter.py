@@ -4,6 +4,7 @@
     alter.py header FILE.safetensors TENSOR KEY JSON
     alter.py json FILE.json KEY JSON
     alter.py vocabulary TOKENIZER.json COUNT
+    alter.py transpose FILE.gguf TENSOR (rows for columns)
     alter.py flip FILE OFFSET           (negative: from the end)
     alter.py imatrix OUT.dat FIRST COUNT COLUMNS_FACTOR  < `quern inspect --json` of a GGUF
 """
@@ -64,6 +65,16 @@ def vocabulary(path, count):
         json.dump(root, f)
 
 
+def transpose(path, name):
+    with open(path, "r+b") as f:
+        data = f.read()
+        at = data.index(struct.pack("<Q", len(name)) + name.encode()) + 8 + len(name)
+        dims, columns, rows = struct.unpack_from("<IQQ", data, at)
+        assert dims == 2 and rows != columns
+        f.seek(at + 4)
+        f.write(struct.pack("<QQ", rows, columns))
+
+
 def flip(path, offset):
     with open(path, "r+b") as f:
         f.seek(int(offset), os.SEEK_END if int(offset) < 0 else os.SEEK_SET)
@@ -86,5 +97,5 @@ def imatrix(path, first, count, factor):
 
 
 COMMANDS = {"value": value, "header": header, "json": set_json, "vocabulary": vocabulary,
-            "flip": flip, "imatrix": imatrix}
+            "transpose": transpose, "flip": flip, "imatrix": imatrix}
 COMMANDS[sys.argv[1]](*sys.argv[2:])
