@@ -1,9 +1,8 @@
 """quern eval beside stock llama.cpp: perplexity of every architecture and rope scaling, KL divergence.
 
-usage: test_eval.py BUILD_DIR        (QUERN_SHARED: a folder with larger models and texts)
+usage: test_eval.py BUILD_DIR
 """
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -129,6 +128,27 @@ def golden_divergence(text, tmp):
     tap.ok(itself["kl_max"]["value"] == 0 and itself["same_top"]["value"] == 1, "a model does not diverge from itself")
 
 
+def strides(text, tmp):
+    """Windows of context + stride / 2 tokens begin `stride` after one another; the last `stride` are scored."""
+    out = convert(GOLDEN / "llama", tmp, "llama")
+    with stock.Model(out, context=2 * CONTEXT) as model:
+        ids = np.array(model.tokenize(TEXT))
+        bos = stock.lib.llama_vocab_bos(model.vocab) if stock.lib.llama_vocab_get_add_bos(model.vocab) else None
+        for stride in (16, 33):
+            size, losses = CONTEXT + stride // 2, []
+            for at in range(0, len(ids) - size, stride):
+                window = ids[at : at + size].copy()
+                if bos is not None:
+                    window[0] = bos
+                log_p = log_softmax(model.logits(window)[size - stride - 1 : size - 1])
+                losses.append(-log_p[np.arange(stride), ids[at + size - stride : at + size]])
+            got, want = evaluate(out, "-f", text, "-c", CONTEXT, "--stride", stride), np.exp(np.mean(losses))
+            value = got["perplexity"]["value"]
+            counts = [got[key] for key in ("windows", "window_tokens", "window_step", "scored_tokens")]
+            tap.ok(counts == [len(losses), size, stride, len(losses) * stride], f"stride {stride}: the windows", f"{counts}")
+            tap.ok(abs(value / want - 1) < 5e-4, f"stride {stride}: perplexity is that of stock's logits", f"{value:.4f} and {want:.4f}")
+
+
 def tokens_instead_of_text(text, tmp):
     out = convert(GOLDEN / "llama", tmp, "llama")
     with stock.Model(out, vocab_only=True) as model:
@@ -162,22 +182,6 @@ def bad_input(text, tmp):
     tap.ok(np.isfinite(got["perplexity"]["value"]), "a text that is no UTF-8 has a perplexity")
 
 
-def dev(tmp):
-    shared = os.environ.get("QUERN_SHARED")
-    if not shared:
-        return tap.skip("dev: perplexity and divergence", "QUERN_SHARED names no folder with models/dev")
-    text = pathlib.Path(tmp) / "novels.txt"
-    text.write_bytes((pathlib.Path(shared) / "text/eval_novels.txt").read_bytes()[:120000])
-    base = convert(pathlib.Path(shared) / "models/dev", tmp, "dev")
-    got = evaluate(base, "-f", text)
-    value = got["perplexity"]["value"]
-    tap.ok(abs(value / 31.4168 - 1) < 5e-4 and got["windows"] == 58, "dev: perplexity is stock's",
-           f"{value:.4f} +- {got['perplexity']['error']:.4f}, 31.4168 +- 0.737 is stock's")
-    for weights in ("Q8_0", "Q4_K_M"):
-        model = convert(pathlib.Path(shared) / "models/dev", tmp, "dev", weights)
-        divergence(f"dev {weights}", model, base, text, 512, 4)
-
-
 with tempfile.TemporaryDirectory() as tmp:
     text = pathlib.Path(tmp) / "text.txt"
     text.write_bytes(TEXT)
@@ -185,7 +189,7 @@ with tempfile.TemporaryDirectory() as tmp:
         tap.run(f"{model}: perplexity", perplexity, model, GOLDEN / model, text, tmp)
     tap.run("rope scalings", scalings_matter, text, tmp)
     tap.run("divergence", golden_divergence, text, tmp)
+    tap.run("strides", strides, text, tmp)
     tap.run("tokens", tokens_instead_of_text, text, tmp)
     tap.run("bad input", bad_input, text, tmp)
-    tap.run("dev", dev, tmp)
 tap.done()
