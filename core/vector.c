@@ -1,0 +1,92 @@
+#include "core/vector.h"
+
+#include "core/cpu.h"
+#include "core/half.h"
+#include "core/vector_exp.h"
+
+#include <math.h>
+
+enum { LANES = VECTOR_LANES };
+
+static float max(const float *x, size_t n)
+{
+    float lane[LANES];
+    for (size_t i = 0; i < LANES; i++)
+        lane[i] = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        lane[i % LANES] = x[i] > lane[i % LANES] ? x[i] : lane[i % LANES];
+    return vector_max_lanes(lane);
+}
+
+static double sum_squares(const float *x, size_t n)
+{
+    double lane[LANES] = {0};
+    for (size_t i = 0; i < n; i++)
+        lane[i % LANES] += (double)x[i] * (double)x[i];
+    return vector_add_lanes(lane);
+}
+
+/* x = k ln 2 + r with a whole k, so that e^x is 2^k e^r; r is at most half of ln 2, and e^r - 1 - r
+ * over r^2 is a polynomial with a relative error of 3e-9.  Adding exp_round leaves k in the last
+ * bits of the sum. */
+static float exp_of(float x)
+{
+    if (x < exp_least)
+        return 0.0f;
+    if (x > exp_most)
+        return INFINITY;
+    const float sum = fmaf(x, exp_inverse, exp_round), k = sum - exp_round;
+    const float r = fmaf(k, -exp_ln2_low, fmaf(k, -exp_ln2, x));
+    float p = exp_term[EXP_TERMS - 1];
+    for (int i = EXP_TERMS - 2; i >= 0; i--)
+        p = fmaf(p, r, exp_term[i]);
+    return float_from_bits(float_bits(p) + (float_bits(sum) << 23));
+}
+
+static double exp_row(float *y, const float *x, float shift, size_t n)
+{
+    double lane[LANES] = {0};
+    for (size_t i = 0; i < n; i++) {
+        y[i] = exp_of(x[i] - shift);
+        lane[i % LANES] += (double)y[i];
+    }
+    return vector_add_lanes(lane);
+}
+
+static void silu_gate(float *gate, const float *up, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        gate[i] = gate[i] / (1.0f + exp_of(-gate[i])) * up[i];
+}
+
+static void add(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+static void scale(float *y, const float *x, float factor, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] * factor;
+}
+
+static void multiply(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] *= x[i];
+}
+
+void vector_init(struct vector_kernels *v, unsigned cpu)
+{
+    *v = (struct vector_kernels){max, sum_squares, exp_row, silu_gate, add, scale, multiply};
+#if defined(QUERN_AVX2)
+    if (cpu & CPU_AVX2)
+        vector_init_avx2(v);
+#endif
+#if defined(QUERN_AVX512)
+    if (cpu & CPU_AVX512VNNI)
+        vector_init_avx512(v);
+#endif
+    (void)cpu;
+}

@@ -1,0 +1,170 @@
+/* Every version against the reference, byte for byte, and the reference against libm in double. */
+#include "core/vector.h"
+
+#include "core/cpu.h"
+#include "core/half.h"
+#include "core/rng.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { LENGTHS = 70 };
+
+static struct vector_kernels level[3];
+static size_t levels;
+
+enum kind { NORMAL, LARGE, EDGES, ODD, KINDS };
+
+static void fill(float *x, size_t n, enum kind kind, uint64_t seed)
+{
+    static const float edge[] = {-87.0f, -0x1.5c0002p+6f, 88.0f,     0x1.600002p+6f, 0.0f,
+                                 -0.0f,  0x1p-149f,       -0x1p-60f, 0x1.62e43p-2f,  -3e38f};
+    static const float odd[] = {INFINITY, -INFINITY, NAN, 1.0f};
+    struct rng rng = {seed};
+    for (size_t i = 0; i < n; i++)
+        x[i] = kind == NORMAL  ? rng_normal(&rng)
+               : kind == LARGE ? 40.0f * rng_normal(&rng)
+               : kind == EDGES ? edge[(i + seed) % (sizeof edge / sizeof *edge)]
+                               : odd[(i + seed) % 4];
+}
+
+static bool same(double a, double b)
+{
+    return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
+}
+
+struct result {
+    float max, exp[LENGTHS], gate[LENGTHS], added[LENGTHS], scaled[LENGTHS], product[LENGTHS];
+    double squares, total;
+};
+
+/* In rows of exactly n, on the heap. */
+static void run(struct result *r, const struct vector_kernels *v, size_t n, enum kind kind)
+{
+    float *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y);
+    const size_t bytes = n * sizeof *x;
+    memset(r, 0, sizeof *r);
+    fill(x, n, kind, n);
+    r->max = v->max(x, n);
+    r->squares = v->sum_squares(x, n);
+    r->total = v->exp(y, x, 0.5f, n);
+    memcpy(r->exp, y, bytes);
+    v->scale(y, x, -1.5f, n);
+    memcpy(r->scaled, y, bytes);
+    fill(y, n, kind == ODD ? ODD : NORMAL, n + 7);
+    v->silu_gate(x, y, n);
+    memcpy(r->gate, x, bytes);
+    fill(x, n, kind, n + 1);
+    v->multiply(x, y, n);
+    memcpy(r->product, x, bytes);
+    v->add(x, y, n);
+    memcpy(r->added, x, bytes);
+    free(x);
+    free(y);
+}
+
+static void compare(const float *a, const float *b, size_t n, const char *what, const char *where)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!same((double)a[i], (double)b[i]))
+            fail_msg("%s, %s of %zu: [%zu] is %a, not %a", where, what, n, i, (double)b[i],
+                     (double)a[i]);
+}
+
+static void every_version_gives_the_same_bytes(void **state)
+{
+    static const char *const name[] = {"scalar", "avx2", "avx512"};
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++)
+        for (size_t n = 1; n <= LENGTHS; n++) {
+            struct result want, got;
+            run(&want, &level[0], n, (enum kind)kind);
+            for (size_t l = 1; l < levels; l++) {
+                run(&got, &level[l], n, (enum kind)kind);
+                assert_true(same((double)want.max, (double)got.max));
+                assert_true(same(want.squares, got.squares));
+                assert_true(same(want.total, got.total));
+                compare(want.exp, got.exp, n, "exp", name[l]);
+                compare(want.gate, got.gate, n, "silu_gate", name[l]);
+                compare(want.added, got.added, n, "add", name[l]);
+                compare(want.scaled, got.scaled, n, "scale", name[l]);
+                compare(want.product, got.product, n, "multiply", name[l]);
+            }
+        }
+}
+
+/* Of floats all over the range, beside libm in double. */
+static void exp_is_within_two_units(void **state)
+{
+    (void)state;
+    double worst = 0.0;
+    for (float x = -87.0f; x <= 88.0f; x += 0.0007f) {
+        float y;
+        level[0].exp(&y, &x, 0.0f, 1);
+        const double want = exp((double)x);
+        const double unit = ldexp(1.0, ilogb(want) - 23);
+        worst = fmax(worst, fabs((double)y - want) / unit);
+    }
+    assert_true(worst < 2.0);
+}
+
+static void exp_ends(void **state)
+{
+    (void)state;
+    const float x[] = {-87.01f, -INFINITY, 88.01f, INFINITY, NAN, 0.0f};
+    float y[6];
+    for (size_t l = 0; l < levels; l++) {
+        level[l].exp(y, x, 0.0f, 6);
+        assert_true(y[0] == 0.0f && y[1] == 0.0f && isinf(y[2]) && isinf(y[3]) && isnan(y[4]));
+        assert_true(y[5] == 1.0f);
+    }
+}
+
+static void sums_and_gates_are_what_they_are_called(void **state)
+{
+    (void)state;
+    float x[LENGTHS], gate[LENGTHS], up[LENGTHS], y[LENGTHS];
+    double squares = 0.0, total = 0.0;
+    fill(x, LENGTHS, NORMAL, 3);
+    fill(up, LENGTHS, NORMAL, 4);
+    memcpy(gate, x, sizeof x);
+    float most = x[0];
+    for (size_t i = 0; i < LENGTHS; i++) {
+        squares += (double)x[i] * (double)x[i];
+        total += exp((double)x[i] - 0.25);
+        most = fmaxf(most, x[i]);
+    }
+    assert_true(level[0].max(x, LENGTHS) == most);
+    assert_true(fabs(level[0].sum_squares(x, LENGTHS) - squares) < 1e-12 * squares);
+    assert_true(fabs(level[0].exp(y, x, 0.25f, LENGTHS) - total) < 1e-6 * total);
+    level[0].silu_gate(gate, up, LENGTHS);
+    for (size_t i = 0; i < LENGTHS; i++) {
+        const double want = (double)x[i] / (1.0 + exp(-(double)x[i])) * (double)up[i];
+        assert_true(fabs((double)gate[i] - want) <= 1e-6 * fabs(want));
+    }
+}
+
+int main(void)
+{
+    const unsigned cpu = cpu_features();
+    vector_init(&level[levels++], 0);
+    if (cpu & CPU_AVX2)
+        vector_init(&level[levels++], CPU_AVX2);
+    if (cpu & CPU_AVX512VNNI)
+        vector_init(&level[levels++], cpu);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exp_is_within_two_units),
+        cmocka_unit_test(exp_ends),
+        cmocka_unit_test(sums_and_gates_are_what_they_are_called),
+        cmocka_unit_test(every_version_gives_the_same_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
