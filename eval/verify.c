@@ -145,7 +145,7 @@ static bool verify_all(const struct plan *plan, const struct checkpoint *gguf,
         progress->done = 0;
         progress->total = bytes;
     }
-    bool ok = chunks_open(&chunks, pool, cols, err);
+    bool ok = chunks_open(&chunks, pool, cols, 1, err);
     for (size_t i = 0; ok && i < n; i++)
         if (r[i].file && r[i].source && r[i].status == VERIFY_EXACT)
             ok = verify_tensor(k, &chunks, progress, &r[i], err);

@@ -18,21 +18,25 @@ struct batch {
     size_t first, rows, chunk_rows;
 };
 
-static size_t rows_of_chunk(size_t cols)
+static size_t rows_of_chunk(size_t cols, size_t step)
 {
-    return cols > 0 && cols < CHUNK_ELEMS ? CHUNK_ELEMS / cols : 1;
+    const size_t steps = cols > 0 ? CHUNK_ELEMS / cols / step : 0;
+    return (steps > 0 ? steps : 1) * step;
 }
 
-bool chunks_open(struct chunks *c, struct pool *pool, uint64_t max_cols, struct err *err)
+bool chunks_open(struct chunks *c, struct pool *pool, uint64_t max_cols, size_t step,
+                 struct err *err)
 {
     const size_t threads = (size_t)pool_threads(pool);
-    const size_t elems = max_cols > CHUNK_ELEMS ? (size_t)max_cols : CHUNK_ELEMS;
-    *c = (struct chunks){.pool = pool, .max_cols = (size_t)max_cols};
+    const size_t elems =
+        max_cols > CHUNK_ELEMS / step ? (size_t)max_cols * step : (size_t)CHUNK_ELEMS;
+    *c = (struct chunks){.pool = pool, .max_cols = (size_t)max_cols, .step = step};
     c->scratch = mem_alloc(threads, sizeof *c->scratch);
     c->part = mem_alloc(BATCH_CHUNKS, sizeof *c->part);
     bool ok = c->scratch && c->part;
     for (size_t i = 0; ok && i < threads; i++) {
         struct chunk_scratch *s = &c->scratch[i];
+        s->thread = (int)i;
         ok = (s->x = mem_alloc(elems, sizeof(float))) && (s->y = mem_alloc(elems, sizeof(float))) &&
              (s->bytes = mem_alloc(elems, ELEM_BYTES_MAX));
     }
@@ -79,6 +83,8 @@ static bool merge(struct chunk_part *total, const struct chunk_part *part, struc
     error_merge(&total->sums, &part->sums);
     total->nonfinite += part->nonfinite;
     total->kept_rows += part->kept_rows;
+    total->loss += part->loss;
+    total->plain_loss += part->plain_loss;
     total->different += part->different;
     return true;
 }
@@ -89,7 +95,7 @@ bool chunks_for(struct chunks *c, size_t rows, size_t cols, chunk_fn work, void 
 {
     if (cols == 0) /* a file may claim any number of empty rows */
         return true;
-    struct batch b = {c, work, arg, 0, rows, rows_of_chunk(cols)};
+    struct batch b = {c, work, arg, 0, rows, rows_of_chunk(cols, c->step)};
     const size_t chunks = rows / b.chunk_rows + (rows % b.chunk_rows != 0);
     for (; b.first < chunks; b.first += BATCH_CHUNKS) {
         const size_t left = chunks - b.first, n = left < BATCH_CHUNKS ? left : BATCH_CHUNKS;

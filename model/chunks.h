@@ -1,6 +1,6 @@
 /* chunks.h - a tensor's rows, worked on in chunks over the pool, summed in order.
  *
- * A chunk is about 64 Ki elements, at least one row: its buffers stay in a core's
+ * A chunk is about 64 Ki elements, at least `step` rows: its buffers stay in a core's
  * cache, and memory does not grow with the tensor.  Chunks are the same for any number of
  * threads and what they find is merged in their order, so figures do not depend on the pool.
  */
@@ -21,6 +21,7 @@
 struct chunk_scratch {
     float *x, *y;
     uint8_t *bytes;
+    int thread;
 };
 
 /* What a chunk finds; chunks_for merges them (counts are added, the first position kept). */
@@ -28,6 +29,7 @@ struct chunk_part {
     struct error_sums sums;
     uint64_t nonfinite;               /* NaN and infinities */
     uint64_t kept_rows;               /* rows that blocks hold exactly */
+    double loss, plain_loss;          /* of an encoder that makes it small */
     uint64_t different;               /* elements that are not what they should be */
     uint64_t first_row, first_column; /* of the first different one, if any */
     struct err err;                   /* a fault ends the work */
@@ -41,11 +43,13 @@ struct chunks {
     struct pool *pool;
     struct chunk_scratch *scratch; /* one a thread */
     struct chunk_part *part;       /* one a chunk of a batch */
-    size_t max_cols;
+    size_t max_cols, step;
 };
 
-/* Buffers for tensors of up to max_cols columns.  Fails with ERR_MEMORY. */
-bool chunks_open(struct chunks *c, struct pool *pool, uint64_t max_cols, struct err *err);
+/* Buffers for tensors of up to max_cols columns; a chunk has a multiple of `step` rows, but for a
+ * tensor's last.  Fails with ERR_MEMORY. */
+bool chunks_open(struct chunks *c, struct pool *pool, uint64_t max_cols, size_t step,
+                 struct err *err);
 void chunks_close(struct chunks *c);
 
 /* Calls work for all rows and merges what it found into *total (which the caller zeroes).

@@ -16,6 +16,8 @@ struct job {
     const struct produce_options *o;
     const struct gguf_writer *writer;
     size_t index, cols, rows, row_bytes;
+    size_t first;                          /* the row that the matrix in work begins with */
+    const struct produce_encoder *encoder; /* of it, or NULL */
     bool copy;
 };
 
@@ -85,10 +87,14 @@ static void encode_rows(const struct job *j, size_t row, size_t rows, const stru
 {
     const struct kernels *k = j->o->kernels;
     const enum dtype_id id = j->item->dtype->id;
+    if (j->encoder)
+        j->encoder->rows(j->encoder->arg, s->x, rows, s->bytes, s->thread, &part->loss,
+                         &part->plain_loss);
     for (size_t r = 0; r < rows; r++) {
         const float *x = s->x + r * j->cols, *importance = importance_of(j, row + r);
         float *y = s->y + r * j->cols;
-        k->encode[id](s->bytes + r * j->row_bytes, x, importance, j->cols);
+        if (!j->encoder)
+            k->encode[id](s->bytes + r * j->row_bytes, x, importance, j->cols);
         k->decode[id](y, s->bytes + r * j->row_bytes, j->cols);
         k->add_error(&part->sums, x, y, importance, j->cols);
         if (j->item->dtype->class == DTYPE_QUANTIZED && is_kept(x, y, j->cols))
@@ -96,11 +102,11 @@ static void encode_rows(const struct job *j, size_t row, size_t rows, const stru
     }
 }
 
-static void produce_rows(void *arg, size_t row, size_t rows, const struct chunk_scratch *s,
+static void produce_rows(void *arg, size_t in_matrix, size_t rows, const struct chunk_scratch *s,
                          struct chunk_part *part)
 {
     const struct job *j = arg;
-    const size_t n = rows * j->cols;
+    const size_t n = rows * j->cols, row = j->first + in_matrix;
     plan_read(j->item->tensor, j->o->kernels, row, rows, s->x);
     if (!check_finite(j, s->x, n, row, part))
         return;
@@ -113,27 +119,52 @@ static void produce_rows(void *arg, size_t row, size_t rows, const struct chunk_
                         rows * j->row_bytes, &part->err);
 }
 
+/* All rows at once, or with an encoder of the item's matrix by matrix. */
+static bool produce_matrices(struct job *j, struct chunks *chunks, struct chunk_part *total,
+                             struct produce_result *r, struct err *err)
+{
+    const struct produce_encoder *encoder = j->copy ? NULL : j->item->encoder;
+    const char *name = j->item->tensor->out.name;
+    const size_t matrices = encoder ? j->item->matrices : 1, rows = j->rows / matrices;
+    bool ok = true;
+    for (size_t m = 0; ok && m < matrices; m++) {
+        bool plain = !encoder;
+        j->first = m * rows;
+        if (encoder && !encoder->begin(encoder->arg, j->item, m, &plain, r, err))
+            return false;
+        j->encoder = plain ? NULL : encoder;
+        r->plain += encoder && plain;
+        ok = chunks_for(chunks, rows, j->cols, produce_rows, j, j->o->progress, name, j->row_bytes,
+                        total, err);
+        if (encoder)
+            encoder->end(encoder->arg);
+    }
+    return ok;
+}
+
 static bool produce_tensor(struct job *j, struct chunks *chunks, struct produce_result *r,
                            struct err *err)
 {
     const struct tensor *out = &j->item->tensor->out;
     const double start = clock_seconds();
     struct chunk_part total = {0};
+    *r = (struct produce_result){0};
     j->cols = (size_t)tensor_cols(out);
     j->rows = (size_t)tensor_rows(out);
     j->copy = can_copy(j->item);
     if (!dtype_row_bytes(j->item->dtype, j->cols, &j->row_bytes, err) ||
-        !chunks_for(chunks, j->rows, j->cols, produce_rows, j, j->o->progress, out->name,
-                    j->row_bytes, &total, err))
+        !produce_matrices(j, chunks, &total, r, err))
         return err_wrap(err, "tensor '%s'", out->name);
     gguf_write_settle(j->writer, j->index, (uint64_t)j->rows * j->row_bytes);
     if (j->item->tensor->source)
         checkpoint_release(j->o->source, j->item->tensor->source);
-    *r = (struct produce_result){.sums = total.sums,
-                                 .copied = j->copy,
-                                 .nonfinite = total.nonfinite,
-                                 .kept_rows = total.kept_rows,
-                                 .seconds = clock_seconds() - start};
+    r->sums = total.sums;
+    r->copied = j->copy;
+    r->nonfinite = total.nonfinite;
+    r->kept_rows = total.kept_rows;
+    r->loss = total.loss;
+    r->plain_loss = total.plain_loss;
+    r->seconds = clock_seconds() - start;
     return true;
 }
 
@@ -144,6 +175,15 @@ static uint64_t widest(const struct produce_item *item, size_t items)
         if (tensor_cols(&item[i].tensor->out) > cols)
             cols = tensor_cols(&item[i].tensor->out);
     return cols;
+}
+
+/* A multiple of the rows that any item's encoder wants: there is one encoder, or none. */
+static size_t step_of(const struct produce_item *item, size_t items)
+{
+    for (size_t i = 0; i < items; i++)
+        if (item[i].encoder)
+            return item[i].encoder->step;
+    return 1;
 }
 
 /* The writer's view of the items: their tensors with the types they become. */
@@ -186,7 +226,7 @@ bool produce_gguf(const char *path, const struct meta *meta, const struct produc
         goto done;
     }
     if (!source_guard(options->source, path, err) ||
-        !chunks_open(&chunks, options->pool, widest(item, items), err) ||
+        !chunks_open(&chunks, options->pool, widest(item, items), step_of(item, items), err) ||
         !gguf_write_open(&writer, path, options->force, meta, list, items, err))
         goto done;
     if (options->progress) {

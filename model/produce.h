@@ -16,12 +16,31 @@
 
 #include <stdbool.h>
 
+struct produce_item;
+struct produce_result;
+
+/* An encoder that knows more of a matrix than its rows.  begin and end are called from one
+ * thread, matrix by matrix in the order of the items; rows between them, from many.  What is found
+ * does not depend on the split of rows into calls. */
+struct produce_encoder {
+    size_t step; /* calls have a multiple of it in rows, but for a matrix's last */
+    /* *plain: the type's own encoder will do.  Notes what is to be told in *r. */
+    bool (*begin)(void *arg, const struct produce_item *item, size_t matrix, bool *plain,
+                  struct produce_result *r, struct err *err);
+    /* Adds to the loss that it made small, and to what the type's own encoder would leave. */
+    void (*rows)(void *arg, const float *x, size_t rows, uint8_t *blocks, int thread, double *loss,
+                 double *plain_loss);
+    void (*end)(void *arg);
+    void *arg;
+};
+
 /* What one tensor becomes. */
 struct produce_item {
     const struct plan_tensor *tensor;
     const struct dtype *dtype;
     const float *importance; /* matrices x columns, or NULL: rows are shared out evenly over them */
     size_t matrices;
+    const struct produce_encoder *encoder; /* NULL: the type's own */
 };
 
 struct produce_result {
@@ -29,6 +48,12 @@ struct produce_result {
     struct error_sums sums; /* all zero where copied */
     uint64_t nonfinite;     /* NaN and infinities: copied, or stored as 0 (allow_nan) */
     uint64_t kept_rows;     /* rows that blocks hold exactly: made of the type's values already */
+    /* Of an encoder of the item's: zero without. */
+    double loss, plain_loss;
+    double damp;      /* the largest of its matrices */
+    unsigned retries; /* steps of damping beyond the first */
+    uint64_t dead;    /* columns that calibration never saw */
+    uint64_t plain;   /* matrices that got the type's own encoder */
     double seconds;
 };
 

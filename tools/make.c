@@ -103,7 +103,7 @@ static bool choose(struct make *m, struct err *err)
         choose_own(m);
     }
     for (size_t i = 0; i < n; i++)
-        m->item[i] = (struct produce_item){&m->plan.tensor[i], m->choice[i].dtype, NULL, 0};
+        m->item[i] = (struct produce_item){&m->plan.tensor[i], m->choice[i].dtype, NULL, 0, NULL};
     meta_copy(&m->meta, &m->plan.meta);
     meta_set_u32(&m->meta, "general.quantization_version", 2);
     meta_set_u32(&m->meta, "general.file_type", file_type(m, recipe.recipe));

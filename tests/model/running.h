@@ -58,8 +58,8 @@ static inline void running_write(struct running *r, const char *model,
             continue;
         if (change->renamed && strcmp(t->out.name, change->renamed) == 0)
             t->out.name = change->to;
-        item[items++] =
-            (struct produce_item){t, t->keep ? t->out.dtype : dtype_get(change->type), NULL, 0};
+        item[items++] = (struct produce_item){t, t->keep ? t->out.dtype : dtype_get(change->type),
+                                              NULL, 0, NULL};
     }
     if (change->key)
         meta_set_u32(&plan.meta, change->key, change->value);

@@ -49,7 +49,7 @@ static void produce(const char *path, enum dtype_id type, int threads, unsigned 
     for (size_t i = 0; i < plan.tensors; i++)
         item[i] = (struct produce_item){
             &plan.tensor[i], plan.tensor[i].keep ? plan.tensor[i].out.dtype : dtype_get(type), NULL,
-            0};
+            0, NULL};
     meta_copy(&meta, &plan.meta);
     const struct produce_options o = {.source = &c, .kernels = &k, .pool = pool, .force = true};
     if (!produce_gguf(path, &meta, item, plan.tensors, &o, result, &err))
