@@ -32,7 +32,7 @@ struct gptq_options {
 enum { GPTQ_SWEEPS = 4 };
 
 struct gptq_shape;
-struct gptq_part;
+struct gptq_engine;
 
 /* What is shared by all rows of a tensor: read-only once open. */
 struct gptq {
@@ -40,21 +40,18 @@ struct gptq {
     const struct gptq_shape *shape;
     const struct kernels *kernels;
     const struct dtype *dtype;
-    void (*run)(const struct gptq *g, const struct gptq_part *part);
+    const struct gptq_engine *engine;
     unsigned sweeps;
     size_t span, blocks; /* columns of a super-block, blocks of a row */
     float *weight;       /* 1 / U[j][j]^2, a column */
     float *u;            /* the triangles of U within the blocks, block x block each, row-major */
     float *h, *inverse;  /* H within the blocks, and its inverse ... */
     float *t;            /* ... as T' T, T upper */
-    float *sum;          /* sum[b * span + k]: row k of H over block b of the same super-block */
 };
 
 /* Work space of one thread. */
 struct gptq_scratch {
     float *floats;
-    uint8_t *bytes;
-    size_t room;
 };
 
 /* Sums over rows, in their order. */

@@ -9,6 +9,7 @@
 #include "core/block.h"
 #include "core/half.h"
 #include "quantize/kernels.h"
+#include "quantize/pack.h"
 
 #include <string.h>
 
@@ -144,17 +145,13 @@ static inline void pack_nibbles(uint8_t *qs, const f8 *codes)
         }
 }
 
-/* | sc 0..3 | m 0..3 | sc, m 4..7 as nibbles |, the top bits of the latter on the former. */
+/* The whole scales and minima of eight blocks. */
 static inline void pack_scales(uint8_t *dst, const struct super *s)
 {
     uint8_t sc[LANES], m[LANES];
     f8_store_uint8(sc, s->sc[0]);
     f8_store_uint8(m, s->m[0]);
-    for (int b = 0; b < 4; b++) {
-        dst[b] = (uint8_t)(sc[b] | (sc[b + 4] & 0x30) << 2);
-        dst[b + 4] = (uint8_t)(m[b] | (m[b + 4] & 0x30) << 2);
-        dst[b + 8] = (uint8_t)((sc[b + 4] & 15) | (m[b + 4] & 15) << 4);
-    }
+    pack_scales_mins(dst, sc, m);
 }
 
 static void encode_q2_k(void *restrict dst, const float *restrict src,

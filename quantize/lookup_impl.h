@@ -7,6 +7,7 @@
 #ifndef QUANTIZE_LOOKUP_IMPL_H
 #define QUANTIZE_LOOKUP_IMPL_H
 
+#include "quantize/pack.h"
 #include "quantize/row_tile.h"
 #include "quantize/symmetric_search_impl.h"
 #include "quantize/value_table.h"
@@ -253,16 +254,16 @@ static void encode_iq4_xs(void *restrict dst, const float *restrict src,
         lookup_load(&t, src + i, importance ? importance + i : NULL, n - i, true);
         limit_weights(t.x, BLOCK_ELEMS);
         const struct levels fit = levels_fit(&g, &t);
-        uint8_t qs[LANES][16], level[LANES];
+        uint8_t qs[LANES][16];
+        float level[LANES];
+        int8_t whole[LANES];
         lookup_codes(qs, &g, t.x, inverse_of(f8_mul(f8_set1(fit.d), fit.level)));
-        f8_store_uint8(level, f8_add(fit.level, f8_set1(32.0f)));
-        memset(block, 0, sizeof *block);
+        f8_store(level, fit.level);
+        for (int l = 0; l < LANES; l++)
+            whole[l] = (int8_t)level[l];
         block->d = half_from_float(fit.d);
         memcpy(block->qs, qs, sizeof block->qs);
-        for (int l = 0; l < LANES; l++) {
-            block->scales_l[l / 2] |= (uint8_t)((level[l] & 15) << (4 * (l % 2)));
-            block->scales_h |= (uint16_t)(level[l] >> 4 << (2 * l));
-        }
+        pack_scales_iq4(block, whole);
     }
 }
 

@@ -14,6 +14,7 @@
 #ifndef QUANTIZE_SYMMETRIC_K_IMPL_H
 #define QUANTIZE_SYMMETRIC_K_IMPL_H
 
+#include "quantize/pack.h"
 #include "quantize/symmetric_search_impl.h"
 
 #include <stdbool.h>
@@ -220,44 +221,11 @@ static inline void k_codes(uint8_t codes[SUPER_ELEMS], const struct k_tile *t, s
     }
 }
 
-/* Stored + 32, four bits low and two bits high: byte i % 8, nibble i / 8; byte 8 + i % 4,
- * bits 2 (i / 4). */
-static inline void q3_k_pack_scales(uint8_t packed[K_SCALE_BYTES], const float scale[K_BLOCKS])
+/* Whole scales of super-block s. */
+static inline void k_whole(int8_t whole[K_BLOCKS], const struct k_tile *t, size_t s)
 {
-    memset(packed, 0, K_SCALE_BYTES);
-    for (int i = 0; i < K_BLOCKS; i++) {
-        const int v = (int)scale[i] + 32;
-        packed[i % 8] |= (uint8_t)((v & 15) << (4 * (i / 8)));
-        packed[8 + i % 4] |= (uint8_t)((v >> 4) << (2 * (i / 4)));
-    }
-}
-
-static inline void q3_k_pack(struct block_q3_k *restrict dst, const uint8_t *restrict codes)
-{
-    for (int h = 0; h < 2; h++)
-        for (int j = 0; j < 32; j++) {
-            const uint8_t *q = codes + 128 * h + j;
-            dst->qs[32 * h + j] =
-                (uint8_t)((q[0] & 3) | (q[32] & 3) << 2 | (q[64] & 3) << 4 | (q[96] & 3) << 6);
-        }
-    for (int j = 0; j < 32; j++) {
-        int bits = 0;
-        for (int i = 7; i >= 0; i--)
-            bits = bits << 1 | codes[32 * i + j] >> 2;
-        dst->hmask[j] = (uint8_t)bits;
-    }
-}
-
-static inline void q6_k_pack(struct block_q6_k *restrict dst, const uint8_t *restrict codes)
-{
-    for (int h = 0; h < 2; h++)
-        for (int j = 0; j < 32; j++) {
-            const uint8_t *q = codes + 128 * h + j;
-            dst->ql[64 * h + j] = (uint8_t)((q[0] & 15) | (q[64] & 15) << 4);
-            dst->ql[64 * h + 32 + j] = (uint8_t)((q[32] & 15) | (q[96] & 15) << 4);
-            dst->qh[32 * h + j] =
-                (uint8_t)(q[0] >> 4 | q[32] >> 4 << 2 | q[64] >> 4 << 4 | q[96] >> 4 << 6);
-        }
+    for (int b = 0; b < K_BLOCKS; b++)
+        whole[b] = (int8_t)t->scale.v[s][b];
 }
 
 static inline void encode_q3_k(void *restrict dst, const float *restrict src,
@@ -278,8 +246,11 @@ static inline void encode_q3_k(void *restrict dst, const float *restrict src,
         k_encode(&t, &shape);
         for (size_t s = 0; s < t.supers; s++, out++) {
             k_codes(codes, &t, s, shape.half);
-            q3_k_pack(out, codes);
-            q3_k_pack_scales(out->scales, t.scale.v[s]);
+            pack_two_bits256(out->qs, codes);
+            pack_plane256(out->hmask, codes, 2);
+            int8_t whole[K_BLOCKS];
+            k_whole(whole, &t, s);
+            pack_scales_q3(out->scales, whole);
             out->d = half_from_float(t.d[s]);
         }
     }
@@ -306,9 +277,8 @@ static inline void encode_q6_k(void *restrict dst, const float *restrict src,
         k_encode(&t, &shape);
         for (size_t s = 0; s < t.supers; s++, out++) {
             k_codes(codes, &t, s, shape.half);
-            q6_k_pack(out, codes);
-            for (int b = 0; b < K_BLOCKS; b++)
-                out->scales[b] = (int8_t)t.scale.v[s][b];
+            pack_six_bits256(out, codes);
+            k_whole(out->scales, &t, s);
             out->d = half_from_float(t.d[s]);
         }
     }

@@ -18,8 +18,8 @@ for file in $own; do
     awk -v f="$file" 'length > 104 {print "lint: " f ":" FNR " has " length " letters"; e = 1} END {exit e}' "$file" >&2 || bad=1
 done
 
-# A header compiles alone; *_impl.h and *_avx2.h are parts of files that include them.
-for file in $(echo "$own" | grep '\.h$' | grep -v '_impl\.h$' | grep -v '_avx2\.h$' | grep -v '^tests/'); do
+# A header compiles alone; *_impl.h, *_avx2.h and *_avx512.h are parts of files that include them.
+for file in $(echo "$own" | grep '\.h$' | grep -v '_impl\.h$' | grep -v -e '_avx2\.h$' -e '_avx512\.h$' | grep -v '^tests/'); do
     ${CC:-cc} $flags -fsyntax-only -x c "$file" 2>/dev/null || fail "$file does not compile alone"
 done
 
