@@ -21,7 +21,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CALIB_HASH_TEXT = 65 }; /* a sha256 in hex, with its NUL */
 
 struct calib_text {
     const char *name;   /* of the file, without folders */

@@ -3,6 +3,7 @@
 #include "core/mem.h"
 #include "model/ops.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -87,20 +88,32 @@ static void embed_token(size_t i, int thread, void *arg)
     const size_t embd = (size_t)tensor_cols(t), row = t->bytes / (size_t)tensor_rows(t);
     (void)thread;
     f->kernels->decode[t->dtype->id](f->x + i * embd, t->data + row * (size_t)f->token[i].id, embd);
+}
+
+static void turn_token(size_t i, int thread, void *arg)
+{
+    const struct forward *f = ((const struct piece *)arg)->f;
+    (void)thread;
     rope_angles(&f->weights->rope, f->token[i].position, f->angle + i * f->weights->rope.dims);
+}
+
+static void begin_token(size_t i, int thread, void *arg)
+{
+    embed_token(i, thread, arg);
+    turn_token(i, thread, arg);
 }
 
 /* One row of what a part of the layer added goes into the stream. */
 static void add_to_stream(const struct forward *f, size_t i)
 {
     const size_t embd = (size_t)f->weights->hparams.embd;
-    ops_add(f->x + i * embd, f->normed + i * embd, embd);
+    f->kernels->vector.add(f->x + i * embd, f->normed + i * embd, embd);
 }
 
 static void norm_stream(const struct forward *f, size_t i, const float *gain, float *to)
 {
     const struct hparams *h = &f->weights->hparams;
-    ops_rms_norm(to, f->x + i * h->embd, gain, (size_t)h->embd, h->norm_eps);
+    ops_rms_norm(&f->kernels->vector, to, f->x + i * h->embd, gain, (size_t)h->embd, h->norm_eps);
 }
 
 static void enter_attention(size_t i, int thread, void *arg)
@@ -114,8 +127,13 @@ static void enter_ffn(size_t i, int thread, void *arg)
 {
     const struct piece *p = arg;
     (void)thread;
-    add_to_stream(p->f, i);
     norm_stream(p->f, i, p->weights->ffn_norm, p->f->normed + i * p->f->weights->hparams.embd);
+}
+
+static void change_halves(size_t i, int thread, void *arg)
+{
+    add_to_stream(((const struct piece *)arg)->f, i);
+    enter_ffn(i, thread, arg);
 }
 
 static void leave_layer(size_t i, int thread, void *arg)
@@ -140,7 +158,7 @@ static void place_heads(const struct forward *f, float *head, size_t heads, cons
     const struct hparams *h = &f->weights->hparams;
     for (size_t j = 0; j < heads; j++, head += h->head_dim) {
         if (gain)
-            ops_rms_norm(head, head, gain, (size_t)h->head_dim, h->norm_eps);
+            ops_rms_norm(&f->kernels->vector, head, head, gain, (size_t)h->head_dim, h->norm_eps);
         rope_turn(&f->weights->rope, angle, head);
     }
 }
@@ -164,27 +182,51 @@ static void gate_token(size_t i, int thread, void *arg)
     const struct forward *f = ((const struct piece *)arg)->f;
     const size_t ffn = (size_t)f->weights->hparams.ffn;
     (void)thread;
-    ops_silu_gate(f->gate + i * ffn, f->up + i * ffn, ffn);
+    f->kernels->vector.silu_gate(f->gate + i * ffn, f->up + i * ffn, ffn);
 }
 
-static void run_layer(struct piece *p)
+static void probe(const struct piece *p, enum forward_input input, const float *x)
+{
+    const struct forward_probe *probe = &p->f->probe;
+    if (probe->look)
+        probe->look(probe->arg, input, x, p->tokens);
+}
+
+/* What attention adds to the stream, from the stream normed. */
+static void run_attention(struct piece *p)
 {
     struct forward *f = p->f;
     const struct weights_layer *w = p->weights;
     const struct linear_job qkv[] = {{&w->q, f->q}, {&w->k, f->k}, {&w->v, f->v}};
-    const struct linear_job gate_up[] = {{&w->gate, f->gate}, {&w->up, f->up}};
-
-    pool_for(f->pool, p->tokens, enter_attention, p);
+    probe(p, FORWARD_ATTN_IN, f->normed);
     linear_run(&f->linear, f->normed, p->tokens, qkv, 3);
     pool_for(f->pool, p->tokens, place_token, p);
     attention_run(&f->attention, p->cache, p->layer, f->span, p->spans, f->q, f->mixed);
+    probe(p, FORWARD_ATTN_OUT, f->mixed);
     linear_run(&f->linear, f->mixed, p->tokens, &(struct linear_job){&w->o, f->normed}, 1);
+}
 
-    pool_for(f->pool, p->tokens, enter_ffn, p);
+/* The same, of the feed-forward. */
+static void run_ffn(struct piece *p)
+{
+    struct forward *f = p->f;
+    const struct weights_layer *w = p->weights;
+    const struct linear_job gate_up[] = {{&w->gate, f->gate}, {&w->up, f->up}};
+    probe(p, FORWARD_FFN_IN, f->normed);
     linear_run(&f->linear, f->normed, p->tokens, gate_up, 2);
     pool_for(f->pool, p->tokens, gate_token, p);
+    probe(p, FORWARD_FFN_MID, f->gate);
     linear_run(&f->linear, f->gate, p->tokens, &(struct linear_job){&w->down, f->normed}, 1);
-    pool_for(f->pool, p->tokens, leave_layer, p);
+}
+
+static void run_layer(struct piece *p)
+{
+    struct pool *pool = p->f->pool;
+    pool_for(pool, p->tokens, enter_attention, p);
+    run_attention(p);
+    pool_for(pool, p->tokens, change_halves, p);
+    run_ffn(p);
+    pool_for(pool, p->tokens, leave_layer, p);
 }
 
 static void look(const struct piece *p, size_t layer)
@@ -198,7 +240,7 @@ static void run_piece(struct forward *f, struct kv_cache *cache, size_t tokens, 
 {
     const size_t layers = (size_t)f->weights->hparams.layers;
     struct piece p = {.f = f, .cache = cache, .tokens = tokens, .spans = spans};
-    pool_for(f->pool, tokens, embed_token, &p);
+    pool_for(f->pool, tokens, begin_token, &p);
     for (p.layer = 0; p.layer < layers; p.layer++) {
         p.weights = &f->weights->layer[p.layer];
         look(&p, p.layer);
@@ -208,20 +250,26 @@ static void run_piece(struct forward *f, struct kv_cache *cache, size_t tokens, 
     pool_for(f->pool, tokens, leave_model, &p);
 }
 
+static bool check_tokens(const struct forward *f, const uint32_t *token, size_t tokens,
+                         struct err *err)
+{
+    const uint64_t vocab = f->weights->hparams.vocab;
+    for (size_t i = 0; i < tokens; i++)
+        if (token[i] >= vocab)
+            return err_set(err, ERR_USAGE,
+                           "token %zu is %" PRIu32 ", the model's vocabulary has %" PRIu64, i,
+                           token[i], vocab);
+    return true;
+}
+
 static bool check(const struct forward *f, const struct kv_cache *cache,
                   const struct forward_sequence *s, struct err *err)
 {
-    const uint64_t vocab = f->weights->hparams.vocab;
     const size_t length = cache->length[s->sequence];
     if (s->tokens > cache->context - length)
         return err_set(err, ERR_USAGE, "%zu tokens behind %zu do not fit in a context of %zu",
                        s->tokens, length, cache->context);
-    for (size_t i = 0; i < s->tokens; i++)
-        if (s->token[i] >= vocab)
-            return err_set(err, ERR_USAGE,
-                           "token %zu is %" PRIu32 ", the model's vocabulary has %" PRIu64, i,
-                           s->token[i], vocab);
-    return true;
+    return check_tokens(f, s->token, s->tokens, err);
 }
 
 bool forward_run(struct forward *f, struct kv_cache *cache, const struct forward_sequence *s,
@@ -258,4 +306,60 @@ bool forward_run(struct forward *f, struct kv_cache *cache, const struct forward
 void forward_logits(struct forward *f, const float *states, size_t rows, float *logits)
 {
     linear_run(&f->linear, states, rows, &(struct linear_job){&f->weights->output, logits}, 1);
+}
+
+/* A piece of one sequence, as if x were the forward's own stream; ended by end_half. */
+static struct piece begin_half(struct forward *f, size_t layer, float *x, size_t tokens)
+{
+    assert(tokens <= FORWARD_PIECE);
+    f->x = x;
+    return (struct piece){.f = f, .tokens = tokens, .weights = &f->weights->layer[layer]};
+}
+
+static void end_half(struct forward *f) { f->x = f->memory; }
+
+bool forward_embed(struct forward *f, const uint32_t *token, size_t tokens, float *x,
+                   struct err *err)
+{
+    if (!check_tokens(f, token, tokens, err))
+        return false;
+    struct piece p = begin_half(f, 0, x, tokens);
+    for (size_t i = 0; i < tokens; i++)
+        f->token[i] = (struct forward_token){.id = token[i]};
+    pool_for(f->pool, tokens, embed_token, &p);
+    end_half(f);
+    return true;
+}
+
+void forward_attention(struct forward *f, struct kv_cache *cache, size_t layer, float *x,
+                       size_t tokens)
+{
+    struct piece p = begin_half(f, layer, x, tokens);
+    p.cache = cache;
+    p.spans = 1;
+    f->span[0] = (struct attention_span){0, cache->length[0], 0, tokens};
+    for (size_t i = 0; i < tokens; i++)
+        f->token[i] = (struct forward_token){.position = cache->length[0]++};
+    pool_for(f->pool, tokens, turn_token, &p);
+    pool_for(f->pool, tokens, enter_attention, &p);
+    run_attention(&p);
+    pool_for(f->pool, tokens, leave_layer, &p);
+    end_half(f);
+}
+
+void forward_ffn(struct forward *f, size_t layer, float *x, size_t tokens)
+{
+    struct piece p = begin_half(f, layer, x, tokens);
+    pool_for(f->pool, tokens, enter_ffn, &p);
+    run_ffn(&p);
+    pool_for(f->pool, tokens, leave_layer, &p);
+    end_half(f);
+}
+
+void forward_states(struct forward *f, const float *x, size_t tokens, float *states)
+{
+    const struct hparams *h = &f->weights->hparams;
+    for (size_t i = 0; i < tokens; i++)
+        ops_rms_norm(&f->kernels->vector, states + i * h->embd, x + i * h->embd, f->weights->output_norm,
+                     (size_t)h->embd, h->norm_eps);
 }

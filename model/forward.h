@@ -37,6 +37,15 @@ struct forward_tap {
     void *arg;
 };
 
+/* What the linears of a layer are multiplied with: q, k and v; o; gate and up; down. */
+enum forward_input { FORWARD_ATTN_IN, FORWARD_ATTN_OUT, FORWARD_FFN_IN, FORWARD_FFN_MID };
+
+/* Looks at it (tokens x columns, of a piece). */
+struct forward_probe {
+    void (*look)(void *arg, enum forward_input input, const float *x, size_t tokens);
+    void *arg;
+};
+
 /* One token of a piece. */
 struct forward_token {
     uint32_t id;
@@ -51,6 +60,7 @@ struct forward {
     struct linear_engine linear;
     struct attention attention;
     struct forward_tap tap;      /* look NULL: none; the caller may set it */
+    struct forward_probe probe;  /* the same; of forward_attention and forward_ffn */
     float *memory;               /* the rest points into it; each FORWARD_PIECE x its width */
     float *x;                    /* embd: the residual stream */
     float *normed;               /* embd: what a part of a layer sees; then what it adds */
@@ -74,5 +84,24 @@ bool forward_run(struct forward *f, struct kv_cache *cache, const struct forward
 
 /* logits (rows x vocab) of rows of states. */
 void forward_logits(struct forward *f, const float *states, size_t rows, float *logits);
+
+/* Half a layer at a time, for one who takes many sequences through a layer before the next and keeps
+ * their residual streams (x: tokens x embd, up to FORWARD_PIECE tokens).  Together the four do what
+ * forward_run does. */
+
+/* x as it enters layer 0.  Fails with ERR_USAGE (a token that is not in the vocabulary). */
+bool forward_embed(struct forward *f, const uint32_t *token, size_t tokens, float *x,
+                   struct err *err);
+
+/* x goes through a layer's attention, behind the tokens that are in the cache, which is one of a
+ * single layer and sequence with room for them. */
+void forward_attention(struct forward *f, struct kv_cache *cache, size_t layer, float *x,
+                       size_t tokens);
+
+/* x goes through a layer's feed-forward. */
+void forward_ffn(struct forward *f, size_t layer, float *x, size_t tokens);
+
+/* The states of x, which left the last layer. */
+void forward_states(struct forward *f, const float *x, size_t tokens, float *states);
 
 #endif

@@ -15,7 +15,7 @@ struct command {
 };
 
 extern const struct command cmd_convert, cmd_quantize, cmd_inspect, cmd_verify, cmd_compare,
-    cmd_split, cmd_merge, cmd_codecs, cmd_tokenize, cmd_eval, cmd_run, cmd_bench;
+    cmd_split, cmd_merge, cmd_codecs, cmd_tokenize, cmd_eval, cmd_run, cmd_bench, cmd_calibrate;
 
 /* Arguments beyond `most`, or fewer than `least`, are ERR_USAGE. */
 bool command_count(const struct command *me, int arguments, char **argv, int least, int most,

@@ -1,6 +1,7 @@
 /* main.c - quern: one program, one table of commands. */
 #include "core/nearest.h"
 #include "core/stop.h"
+#include "core/version.h"
 #include "tools/command.h"
 
 #include <signal.h>
@@ -8,12 +9,13 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &cmd_convert, &cmd_quantize, &cmd_verify,   &cmd_compare, &cmd_inspect, &cmd_split,
-    &cmd_merge,   &cmd_codecs,   &cmd_tokenize, &cmd_eval,    &cmd_run,     &cmd_bench,
+    &cmd_convert, &cmd_quantize, &cmd_verify,    &cmd_compare,  &cmd_inspect,
+    &cmd_split,   &cmd_merge,    &cmd_codecs,    &cmd_tokenize, &cmd_eval,
+    &cmd_run,     &cmd_bench,    &cmd_calibrate,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
-static const char version[] = "quern 0.1.0";
+static const char version[] = "quern " QUERN_VERSION;
 
 static void print_usage(FILE *to)
 {
