@@ -253,7 +253,7 @@ static bool take(struct fold *f, const struct place *at, const struct meta_value
         if (s->name != at->name)
             continue;
         for (size_t c = 0; c < s->channels; c++)
-            s->step[c] = from[c] < -FOLD_STEP_MAX ? -FOLD_STEP_MAX : from[c];
+            s->step[c] = (int8_t)(from[c] < -FOLD_STEP_MAX ? -FOLD_STEP_MAX : from[c]);
         from += s->channels;
         fold_apply(s);
     }

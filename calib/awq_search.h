@@ -1,0 +1,53 @@
+/* awq_search.h - which factors of its channels a group of linears is best quantized with.
+ *
+ * A column multiplied by s > 1 before it is quantized, its input divided by s, keeps more of its
+ * digits at the expense of its neighbours in a block (Lin et al., "AWQ", arXiv 2306.00978).
+ * Factors s = x^a w^-b of a channel's activations x (root of the mean square) and weights w (the
+ * same, over rows) are tried on a lattice of (a, b), each through the encoder of the type that
+ * the weight will have, and judged by what the quantized linears give out: the sum over readers
+ * of tr((V - W) H (V - W)'), relative to tr(W H W').  s = 1 is among them: no result is worse.
+ *
+ * The result depends on neither threads nor instruction sets, but for BLAS's last bits in H.
+ */
+#ifndef CALIB_AWQ_SEARCH_H
+#define CALIB_AWQ_SEARCH_H
+
+#include "core/pool.h"
+#include "model/fold.h"
+#include "quantize/kernels.h"
+#include "quantize/uniform.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct awq_reader {
+    const float *weight; /* rows x cols */
+    size_t rows;
+    enum dtype_id dtype;
+    const struct uniform *uniform; /* or NULL: blocks of dtype */
+};
+
+struct awq_problem {
+    const struct fold_site *site; /* cols, channels and how they belong together */
+    struct awq_reader reader[FOLD_READERS];
+    size_t readers;
+    const float *mean_square; /* of the columns */
+    const float *hessian;     /* cols x cols, row-major: its upper triangle counts */
+    bool importance;          /* does the encoder know the mean squares? */
+};
+
+struct awq_choice {
+    double before, after;      /* the relative loss with s = 1, with the steps */
+    double activation, weight; /* a, b */
+};
+
+/* Sets site->channels steps.  Fails with ERR_MEMORY or ERR_STOPPED. */
+bool awq_search(const struct awq_problem *p, const struct kernels *k, struct pool *pool,
+                int8_t *step, struct awq_choice *choice, struct err *err);
+
+/* The relative loss with those steps. */
+bool awq_loss(const struct awq_problem *p, const struct kernels *k, struct pool *pool,
+              const int8_t *step, double *loss, struct err *err);
+
+#endif
