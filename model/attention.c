@@ -1,7 +1,6 @@
 #include "model/attention.h"
 
 #include "core/mem.h"
-#include "model/ops.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -81,8 +80,8 @@ struct work {
 
 /* Turns the scores of one query (of keys `first` .. first + keys) into weights; those outside
  * [from, to] are not seen. */
-static void weigh(const struct tile *t, size_t row, size_t value_dim, size_t first, size_t keys,
-                  size_t from, size_t to)
+static void weigh(const struct vector_kernels *v, const struct tile *t, size_t row,
+                  size_t value_dim, size_t first, size_t keys, size_t from, size_t to)
 {
     float *score = t->score + row * TILE_KEYS, *sum = t->sum + row * value_dim;
     const size_t begin = from > first ? from - first : 0;
@@ -91,16 +90,14 @@ static void weigh(const struct tile *t, size_t row, size_t value_dim, size_t fir
         memset(score, 0, keys * sizeof *score);
         return;
     }
-    const float here = ops_max(score + begin, end - begin), before = t->largest[row];
+    const float here = v->max(score + begin, end - begin), before = t->largest[row];
     const float largest = here > before ? here : before;
     const float shrink = expf(before - largest);
-    double weight = 0.0;
-    for (size_t k = 0; k < keys; k++) {
-        score[k] = k >= begin && k < end ? expf(score[k] - largest) : 0.0f;
-        weight += (double)score[k];
-    }
-    for (size_t i = 0; i < value_dim; i++)
-        sum[i] *= shrink;
+    memset(score, 0, begin * sizeof *score);
+    const double weight = v->exp(score + begin, score + begin, largest, end - begin);
+    memset(score + end, 0, (keys - end) * sizeof *score);
+    if (shrink != 1.0f)
+        v->scale(sum, sum, shrink, value_dim);
     t->weight[row] = t->weight[row] * shrink + (float)weight;
     t->largest[row] = largest;
 }
@@ -123,7 +120,7 @@ static void meet_keys(const struct work *w, const struct tile *t, size_t head, s
         for (size_t row = 0; row < rows; row++) {
             const size_t to = position + row / group;
             const size_t from = window && to + 1 > window ? to + 1 - window : 0;
-            weigh(t, row, a->value_dim, first, keys, from, to);
+            weigh(&w->cache->kernels->vector, t, row, a->value_dim, first, keys, from, to);
         }
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, value_dim, (int)keys,
                     1.0f, t->score, TILE_KEYS, t->value, value_dim, 1.0f, t->sum, value_dim);
@@ -150,6 +147,7 @@ static void attend(size_t item, int thread, void *arg)
     const size_t left = span->tokens - skip;
     const size_t tokens = left < a->tile_tokens ? left : a->tile_tokens;
     const size_t query_floats = group * a->key_dim, out_floats = group * a->value_dim;
+    const struct vector_kernels *v = &w->cache->kernels->vector;
     struct tile t;
     tile_lay(&t, a, a->scratch + (size_t)thread * a->scratch_floats);
     for (size_t i = 0; i < tokens; i++)
@@ -165,8 +163,7 @@ static void attend(size_t item, int thread, void *arg)
     for (size_t i = 0; i < tokens; i++) {
         float *out = w->out + ((span->first + skip + i) * a->kv_heads + head) * out_floats;
         for (size_t row = i * group; row < (i + 1) * group; row++, out += a->value_dim)
-            for (size_t j = 0; j < a->value_dim; j++)
-                out[j] = t.sum[row * a->value_dim + j] / t.weight[row];
+            v->scale(out, t.sum + row * a->value_dim, 1.0f / t.weight[row], a->value_dim);
     }
 }
 

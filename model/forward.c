@@ -360,6 +360,6 @@ void forward_states(struct forward *f, const float *x, size_t tokens, float *sta
 {
     const struct hparams *h = &f->weights->hparams;
     for (size_t i = 0; i < tokens; i++)
-        ops_rms_norm(&f->kernels->vector, states + i * h->embd, x + i * h->embd, f->weights->output_norm,
-                     (size_t)h->embd, h->norm_eps);
+        ops_rms_norm(&f->kernels->vector, states + i * h->embd, x + i * h->embd,
+                     f->weights->output_norm, (size_t)h->embd, h->norm_eps);
 }

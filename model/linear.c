@@ -1,7 +1,6 @@
 #include "model/linear.h"
 
 #include "core/mem.h"
-#include "model/ops.h"
 
 #include <assert.h>
 #include <cblas.h>
@@ -96,8 +95,9 @@ static struct tile find_tile(const struct work *w, size_t item, int thread)
 
 static void add_bias(const struct work *w, const struct tile *t)
 {
+    const struct vector_kernels *k = &w->engine->kernels->vector;
     for (size_t v = 0; t->linear->bias && v < w->vectors; v++)
-        ops_add(t->y + v * t->rows, t->linear->bias + t->first, t->count);
+        k->add(t->y + v * t->rows, t->linear->bias + t->first, t->count);
 }
 
 static void multiply_exact(size_t item, int thread, void *arg)

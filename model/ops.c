@@ -2,26 +2,12 @@
 
 #include <math.h>
 
-void ops_rms_norm(float *y, const float *x, const float *gain, size_t n, double epsilon)
+void ops_rms_norm(const struct vector_kernels *v, float *y, const float *x, const float *gain,
+                  size_t n, double epsilon)
 {
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)x[i] * x[i];
-    const float scale = (float)(1.0 / sqrt(sum / (double)n + epsilon));
-    for (size_t i = 0; i < n; i++)
-        y[i] = x[i] * scale * gain[i];
-}
-
-void ops_silu_gate(float *gate, const float *up, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        gate[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
-}
-
-void ops_add(float *x, const float *y, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        x[i] += y[i];
+    const double mean = v->sum_squares(x, n) / (double)n;
+    v->scale(y, x, (float)(1.0 / sqrt(mean + epsilon)), n);
+    v->multiply(y, gain, n);
 }
 
 float ops_max(const float *x, size_t n)

@@ -6,16 +6,13 @@
 #ifndef MODEL_OPS_H
 #define MODEL_OPS_H
 
+#include "core/vector.h"
+
 #include <stddef.h>
 
-/* y[i] = gain[i] * x[i] / sqrt(mean(x^2) + epsilon) */
-void ops_rms_norm(float *y, const float *x, const float *gain, size_t n, double epsilon);
-
-/* gate[i] = silu(gate[i]) * up[i], silu(v) = v / (1 + exp(-v)) */
-void ops_silu_gate(float *gate, const float *up, size_t n);
-
-/* x[i] += y[i] */
-void ops_add(float *x, const float *y, size_t n);
+/* y[i] = x[i] / sqrt(mean(x^2) + epsilon) * gain[i] */
+void ops_rms_norm(const struct vector_kernels *v, float *y, const float *x, const float *gain,
+                  size_t n, double epsilon);
 
 /* The largest of n > 0 numbers; the index of the first such. */
 float ops_max(const float *x, size_t n);

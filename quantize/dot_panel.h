@@ -9,13 +9,10 @@
 #ifndef QUANTIZE_DOT_PANEL_H
 #define QUANTIZE_DOT_PANEL_H
 
+#include "core/inline.h"
 #include "quantize/dot.h"
 
 #include <stdint.h>
-
-/* In front of a loop over registers, whose numbers must be constants. */
-#define UNROLL _Pragma("GCC unroll 16")
-#define INLINE static inline __attribute__((always_inline))
 
 struct panel_codes {
     uint8_t step[DOT_PIECE / 4][DOT_PANEL_ROWS][4];

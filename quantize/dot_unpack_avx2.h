@@ -18,7 +18,6 @@
 #include <string.h>
 
 #define FIELD(block, field) (at + offsetof(struct block, field))
-#define INLINE              static inline __attribute__((always_inline))
 
 /* Eight blocks of 32. */
 struct blocks {

@@ -5,6 +5,7 @@
 void kernels_init(struct kernels *k, unsigned cpu)
 {
     *k = (struct kernels){.name = "scalar"};
+    vector_init(&k->vector, cpu);
     decode_init_scalar(k);
     plain_init_scalar(k);
     affine_init_scalar(k);

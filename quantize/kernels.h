@@ -13,6 +13,7 @@
 #define QUANTIZE_KERNELS_H
 
 #include "core/dtype.h"
+#include "core/vector.h"
 
 #include <stddef.h>
 
@@ -39,6 +40,8 @@ struct kernels {
 
     /* The index of the first NaN or infinity, or n. */
     size_t (*find_nonfinite)(const float *x, size_t n);
+
+    struct vector_kernels vector; /* what there is to do between products */
 };
 
 /* Fills *k with the best kernels that the given cpu features (core/cpu.h) allow;
