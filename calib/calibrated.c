@@ -1,0 +1,125 @@
+#include "calib/calibrated.h"
+
+#include "core/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool read_factor(struct calibrated *c, struct calibrated_factor *slot, struct err *err)
+{
+    const struct factor_options options = {.ridge = slot->tied ? FACTOR_RIDGE : 0.0};
+    size_t values;
+    float *upper = NULL;
+    if (!calib_triangle(slot->group->cols, &values) || !(upper = mem_alloc(values, sizeof *upper)))
+        return err_set(err, ERR_MEMORY, "a Hessian of %zu columns", slot->group->cols);
+    const bool ok = calib_store_hessian(c->store, slot->group, slot->matrix, upper, err) &&
+                    factor_open(&slot->factor, upper, slot->group->cols, &options, err);
+    free(upper);
+    return ok;
+}
+
+const struct factor *calibrated_factor(struct calibrated *c, const struct calib_group *group,
+                                       size_t matrix, bool tied, struct err *err)
+{
+    struct calibrated_factor *oldest = c->factor;
+    for (struct calibrated_factor *f = c->factor; f < c->factor + CALIBRATED_FACTORS; f++) {
+        if (f->group == group && f->matrix == matrix && f->tied == tied) {
+            f->used = ++c->uses;
+            return &f->factor;
+        }
+        if (f->used < oldest->used)
+            oldest = f;
+    }
+    factor_close(&oldest->factor);
+    *oldest = (struct calibrated_factor){group, matrix, tied, ++c->uses, {0}};
+    if (read_factor(c, oldest, err))
+        return &oldest->factor;
+    *oldest = (struct calibrated_factor){0};
+    return NULL;
+}
+
+static bool is_embedding(const struct produce_item *item)
+{
+    return strcmp(item->tensor->out.name, "token_embd.weight") == 0;
+}
+
+static bool open_scratch(struct calibrated *c, struct err *err)
+{
+    for (int i = 0; i < pool_threads(c->pool); i++)
+        if (!gptq_scratch_open(&c->scratch[i], &c->gptq, err))
+            return false;
+    return true;
+}
+
+static void end(void *arg)
+{
+    struct calibrated *c = arg;
+    for (int i = 0; c->scratch && i < pool_threads(c->pool); i++)
+        gptq_scratch_close(&c->scratch[i]);
+    gptq_close(&c->gptq);
+}
+
+static bool begin(void *arg, const struct produce_item *item, size_t matrix, bool *plain,
+                  struct produce_result *r, struct err *err)
+{
+    struct calibrated *c = arg;
+    struct err why = {0};
+    const struct calib_group *group = calib_store_find(c->store, item->tensor->out.name);
+    *plain = group->tokens[matrix] == 0;
+    if (*plain)
+        return true;
+    const struct factor *f = calibrated_factor(c, group, matrix, is_embedding(item), &why);
+    *plain = !f && why.code == ERR_NUMERIC;
+    if (*plain)
+        return true;
+    if (!f)
+        return err_set(err, why.code, "%s", why.text);
+    r->damp = f->damp > r->damp ? f->damp : r->damp;
+    r->retries += f->retries;
+    r->dead += f->dead;
+    if (gptq_open(&c->gptq, f, item->dtype->id, &c->options.gptq, c->kernels, err) &&
+        open_scratch(c, err))
+        return true;
+    end(c);
+    return false;
+}
+
+static void encode(void *arg, const float *x, size_t rows, uint8_t *blocks, int thread,
+                   double *loss, double *plain_loss)
+{
+    struct calibrated *c = arg;
+    struct gptq_sums sums = {0};
+    gptq_rows(&c->gptq, x, rows, blocks, &c->scratch[thread], &sums);
+    *loss += sums.loss * c->gptq.factor->mean;
+    *plain_loss += sums.rounding * c->gptq.factor->mean;
+}
+
+bool calibrated_open(struct calibrated *c, const struct calib_store *store,
+                     const struct calibrated_options *options, const struct kernels *kernels,
+                     struct pool *pool, struct err *err)
+{
+    *c = (struct calibrated){.store = store, .kernels = kernels, .pool = pool, .options = *options};
+    c->encoder = (struct produce_encoder){GPTQ_ROWS, begin, encode, end, c};
+    c->scratch = mem_alloc((size_t)pool_threads(pool), sizeof *c->scratch);
+    return c->scratch || err_set(err, ERR_MEMORY, "scratch of %d threads", pool_threads(pool));
+}
+
+void calibrated_close(struct calibrated *c)
+{
+    for (int i = 0; i < CALIBRATED_FACTORS; i++)
+        factor_close(&c->factor[i].factor);
+    free(c->scratch);
+    *c = (struct calibrated){0};
+}
+
+bool calibrated_use(struct calibrated *c, struct produce_item *item)
+{
+    const struct calib_group *group = calib_store_find(c->store, item->tensor->out.name);
+    if (!group || item->dtype->class != DTYPE_QUANTIZED)
+        return false;
+    item->importance = group->mean_square;
+    item->matrices = group->matrices;
+    if (!c->options.importance_only && group->has_hessian && gptq_supports(item->dtype->id))
+        item->encoder = &c->encoder;
+    return true;
+}

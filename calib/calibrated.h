@@ -1,0 +1,61 @@
+/* calibrated.h - what calibration found, put to use: importance, and an encoder, for a plan's tensors.
+ *
+ * Every tensor that the store knows is encoded with the mean squares of its inputs for importance and,
+ * where Hessians are asked for and there, by GPTQ (calib/gptq.h).  At most two factors are in
+ * memory: tensors of a group share theirs, and of two groups the one used last stays.  A matrix that
+ * calibration never reached, or whose Hessian no damping makes positive definite, is encoded
+ * plainly and counted (struct produce_result).
+ */
+#ifndef CALIB_CALIBRATED_H
+#define CALIB_CALIBRATED_H
+
+#include "calib/gptq.h"
+#include "core/pool.h"
+#include "formats/calib_store.h"
+#include "model/produce.h"
+
+enum { CALIBRATED_FACTORS = 2 };
+
+struct calibrated_options {
+    bool importance_only; /* no GPTQ: plain search with importance */
+    struct gptq_options gptq;
+};
+
+/* A factor and whose it is. */
+struct calibrated_factor {
+    const struct calib_group *group; /* NULL: none */
+    size_t matrix;
+    bool tied;
+    unsigned long used; /* the larger, the later */
+    struct factor factor;
+};
+
+struct calibrated {
+    const struct calib_store *store;
+    const struct kernels *kernels;
+    struct pool *pool;
+    struct calibrated_options options;
+    struct produce_encoder encoder; /* that the items point to */
+    struct calibrated_factor factor[CALIBRATED_FACTORS];
+    unsigned long uses;
+    struct gptq gptq; /* of the matrix in work */
+    struct gptq_scratch *scratch;
+};
+
+/* The store must stay open, and *c where it is.  Fails with ERR_MEMORY. */
+bool calibrated_open(struct calibrated *c, const struct calib_store *store,
+                     const struct calibrated_options *options, const struct kernels *kernels,
+                     struct pool *pool, struct err *err);
+void calibrated_close(struct calibrated *c);
+
+/* Gives the item what the store has for it.  False where that is nothing, and where the item's type
+ * is no quantized one. */
+bool calibrated_use(struct calibrated *c, struct produce_item *item);
+
+/* The factor of a matrix of the group, its Hessian read and damped if it is not at hand; it stays until
+ * the next but one.  `tied`: the tensor is an embedding as well, and gets a ridge.  Fails with
+ * ERR_NUMERIC (no damping helps), ERR_FORMAT, ERR_IO or ERR_MEMORY. */
+const struct factor *calibrated_factor(struct calibrated *c, const struct calib_group *group,
+                                       size_t matrix, bool tied, struct err *err);
+
+#endif
