@@ -30,7 +30,8 @@ static void say_speed(const struct talk *t, const struct talk_answer *a, const s
 {
     char memory[TERM_TEXT], cache[TERM_TEXT];
     session_say(s,
-                "prompt: %zu tokens, %.1f tokens/s; answer: %zu tokens, %.1f tokens/s; "
+                "prompt: %zu tokens, %.1f tokens/s\n"
+                "answer: %zu tokens, %.1f tokens/s\n"
                 "memory: %s, the cache %s of it\n",
                 a->prompt_tokens, rate(a->prompt_tokens, a->prompt_seconds), a->tokens.count,
                 rate(a->passes, a->seconds), term_size(peak_memory(), memory),
@@ -88,6 +89,8 @@ static bool answer_one(struct talk *t, const struct run_options *o, const struct
     return ok;
 }
 
+static const char hint[] = "Ctrl-C stops an answer, /reset begins anew, Ctrl-D or /quit ends";
+
 /* A line without its newline; false at the end of the input, or where the program is asked to end.
  * Ctrl-C here begins a new line. */
 static bool read_line(char **line, size_t *room, size_t *length, bool terminal)
@@ -99,6 +102,8 @@ static bool read_line(char **line, size_t *room, size_t *length, bool terminal)
             const ssize_t n = getline(line, room, stdin);
             if (n > 0)
                 *length = (size_t)n - ((*line)[n - 1] == '\n');
+            else if (terminal)
+                fputc('\n', stderr); /* behind the prompt */
             return n > 0;
         }
         stop_forget_interrupt();
@@ -111,6 +116,12 @@ static bool read_line(char **line, size_t *room, size_t *length, bool terminal)
 static bool is_word(const char *line, size_t length, const char *word)
 {
     return length == strlen(word) && memcmp(line, word, length) == 0;
+}
+
+/* What looks like a command and is none would puzzle the model. */
+static bool is_command(const char *line, size_t length)
+{
+    return line[0] == '/' && !memchr(line, ' ', length) && !memchr(line + 1, '/', length - 1);
 }
 
 /* One turn.  What is wrong with it is said, and the conversation goes on, if it can. */
@@ -140,12 +151,14 @@ static bool converse(struct talk *t, const struct session *s, struct err *err)
     size_t room = 0, length;
     bool ok = true;
     if (terminal)
-        session_say(s, "Ctrl-C stops an answer, Ctrl-D or /quit ends, /reset begins anew\n");
+        session_say(s, "%s\n", hint);
     while (ok && read_line(&line, &room, &length, terminal)) {
         if (is_word(line, length, "/quit"))
             break;
         if (is_word(line, length, "/reset"))
             talk_reset(t);
+        else if (terminal && is_command(line, length))
+            fprintf(stderr, "%s\n", hint);
         else if (length > 0)
             ok = answer_line(t, line, length, terminal, &a, err);
     }

@@ -48,16 +48,16 @@ static void say_plan(const struct talk *t, const struct talk_options *o, const s
     const bool there = meta_find(&t->checkpoint.meta, "tokenizer.chat_template") != NULL;
     const struct kv_cache *cache = &t->generator.cache;
     char size[TERM_TEXT];
-    session_say(s, "%s; %s, context of %zu tokens (%s in %s), %d threads; ", t->weights.arch->name,
-                s->kernels.dot ? s->kernels.dot->name : "exact f32", cache->context,
-                term_size(cache->bytes, size), cache->dtype->name, pool_threads(s->pool));
+    session_say(s, "%s: %s, %d threads, context of %zu tokens (%s in %s)\n", t->weights.arch->name,
+                s->kernels.dot ? s->kernels.dot->name : "exact f32", pool_threads(s->pool),
+                cache->context, term_size(cache->bytes, size), cache->dtype->name);
     if (t->chat.family)
         session_say(s, "turns are written as %s\n", t->chat.family->name);
     else
         session_say(s, "%stexts are gone on with as they are\n",
                     o->raw  ? ""
-                    : there ? "the chat template is of no known family: "
-                            : "the model has no chat template: ");
+                    : there ? "chat template of no known family: "
+                            : "no chat template: ");
 }
 
 bool talk_open(struct talk *t, const struct talk_options *o, const struct session *s,

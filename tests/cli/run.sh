@@ -4,7 +4,9 @@
 "$quern" convert "$demo" -o "$in/demo.gguf" --type F16 -q >/dev/null
 run run "$in/demo.gguf" -p 'It was a dark night and' -n 16 --temp 0
 prints "the text is gone on with" '[a-z]{3}'
-says "speed and memory are said" 'prompt: 7 tokens, .* answer: 16 tokens, .* memory: '
+says "the prompt's speed is said" '^prompt: 7 tokens, [0-9.]+ tokens/s$'
+says "and the answer's" '^answer: 16 tokens, [0-9.]+ tokens/s$'
+says "and memory" '^memory: [0-9.]+ MiB, the cache [0-9.]+ MiB of it$'
 says "a model without a chat template is noted" 'no chat template'
 
 answer() { "$quern" run "$in/demo.gguf" -p 'He said' -n 24 -q "$@"; }

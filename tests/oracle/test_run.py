@@ -176,10 +176,12 @@ def conversation(file):
         t.wait_for_prompt()
         t.type(b"/reset\n")
         t.wait_for_prompt()
+        t.type(b"/help\n")
+        tap.ok(b"/reset begins anew" in t.wait_for_prompt(), "a word behind a slash that is no command shows what there is")
         t.type(b"\x04")
         t.wait_for(lambda seen: b"memory" in seen)
         t.process.wait(10)
-        tap.ok(t.close() == 0 and b"tokens/s" in t.seen, "Ctrl-D ends, and speed and memory are said")
+        tap.ok(t.close() == 0 and b"\nprompt: " in t.seen, "Ctrl-D ends, and speed and memory are said on lines of their own")
     finally:
         if t.process.poll() is None:
             t.close()
