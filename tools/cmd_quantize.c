@@ -25,6 +25,13 @@ static bool run_quantize(const struct command *me, int argc, char **argv, struct
          "the recipe, one of `quern codecs` (default: Q4_K_M)"},
         {"imatrix", 0, OPT_TEXT, &o.imatrix, "FILE",
          "importance of the columns: llama.cpp's .dat or .gguf"},
+        {"calib", 0, OPT_TEXT, &o.calib, "CALIB.h5",
+         "what `quern calibrate` found; or a text, which is then calibrated on first"},
+        {"method", 0, OPT_TEXT, &o.method, "METHOD",
+         "gptq: errors are made up for by what calibration knows (default with --calib); rtn: each "
+         "weight by itself"},
+        {"quality", 0, OPT_TEXT, &o.quality, "HOW",
+         "gptq's pains: best (the default), or fast, in a third of the time"},
         {"report", 0, OPT_TEXT, &o.report, "FILE.json", "write the table as JSON, too"},
         {"verify", 0, OPT_FLAG, &o.verify, NULL,
          "then compare every tensor of the file with its source"},

@@ -5,6 +5,7 @@
 #include "formats/imatrix_file.h"
 #include "formats/source_guard.h"
 #include "model/produce.h"
+#include "tools/make_calib.h"
 #include "tools/make_report.h"
 #include "tools/term.h"
 #include "tools/verify_report.h"
@@ -19,6 +20,7 @@ struct make {
     struct checkpoint source;
     struct plan plan;
     struct imatrix imatrix;
+    struct make_calib calib;
     struct meta meta;
     struct recipe_choice *choice;
     struct recipe_census census;
@@ -95,7 +97,7 @@ static bool choose(struct make *m, struct err *err)
         if (!(recipe.recipe = recipe_find(m->o->type, err)) ||
             !recipe_flavour_find(m->o->flavour, &recipe.flavour, err))
             return false;
-        recipe.importance = m->o->imatrix != NULL;
+        recipe.importance = m->o->imatrix || m->o->calib;
         recipe_model_init(&model, &m->plan);
         if (!recipe_assign(&recipe, &model, m->plan.tensor, n, m->choice, &m->census, err))
             return false;
@@ -253,6 +255,7 @@ static bool make_file(struct make *m, struct make_report *report, struct err *er
     if (!produce_gguf(m->o->out, &m->meta, m->item, m->plan.tensors, &o, m->result, err))
         return err->code == ERR_NUMERIC ? err_wrap(err, "%s", m->o->source) : false;
     report->seconds = m->s->progress.clock() - start;
+    make_calib_done(&m->calib);
     say_after(m);
     return true;
 }
@@ -287,18 +290,23 @@ static bool check_sources(const struct make *m, struct err *err)
     return (!o->report || source_guard(&m->source, o->report, err)) &&
            (!o->report || !o->imatrix || source_guard_file(o->imatrix, o->report, err)) &&
            (!o->out || source_guard(&m->source, o->out, err)) &&
-           (!o->out || !o->imatrix || source_guard_file(o->imatrix, o->out, err));
+           (!o->out || !o->imatrix || source_guard_file(o->imatrix, o->out, err)) &&
+           (!o->report || !o->calib || source_guard_file(o->calib, o->report, err)) &&
+           (!o->out || !o->calib || source_guard_file(o->calib, o->out, err));
 }
 
 static bool run(struct make *m, struct err *err)
 {
-    if (!check_outputs(m, err) || !checkpoint_open(&m->source, m->o->source, err) ||
-        !check_sources(m, err) || !plan_open(&m->plan, &m->source, &m->o->plan, err) ||
-        !choose(m, err))
+    if (!check_outputs(m, err) || !make_calib_check(&m->calib, m->o, err) ||
+        !checkpoint_open(&m->source, m->o->source, err) || !check_sources(m, err) ||
+        !plan_open(&m->plan, &m->source, &m->o->plan, err) ||
+        !make_calib_open(&m->calib, m->o, &m->plan, m->s, err) || !choose(m, err))
         return false;
     if (m->o->imatrix &&
         (!imatrix_open(&m->imatrix, m->o->imatrix, err) || !use_importance(m, err)))
         return false;
+    make_calib_use(&m->calib, m->item, m->plan.tensors, m->s);
+    make_calib_keys(&m->calib, &m->meta);
     if (!produce_size(&m->meta, m->item, m->plan.tensors, &m->bytes, err))
         return false;
     say_plan(m);
@@ -322,6 +330,7 @@ bool make_run(const struct make_options *options, struct session *session, struc
     free(m.result);
     meta_close(&m.meta);
     imatrix_close(&m.imatrix);
+    make_calib_close(&m.calib);
     plan_close(&m.plan);
     checkpoint_close(&m.source);
     return ok;

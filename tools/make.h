@@ -17,6 +17,8 @@ struct make_options {
     struct recipe_options recipe; /* the rest of the choice; `recipe` and `flavour` are filled in */
     struct plan_options plan;
     const char *imatrix, *report; /* or NULL */
+    const char *method, *quality; /* of tools/make_calib.h; or NULL */
+    const char *calib;            /* a calib.h5 or a text; or NULL */
     bool allow_requantize, allow_nan, dry_run, verify, no_table;
 };
 

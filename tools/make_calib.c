@@ -1,0 +1,171 @@
+#include "tools/make_calib.h"
+
+#include "calib/calibrate.h"
+#include "core/cpu.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char method_key[] = "quern.calibration.method";
+
+bool make_calib_check(struct make_calib *m, const struct make_options *o, struct err *err)
+{
+    const char *method = o->method ? o->method : o->calib ? "gptq" : "rtn";
+    const char *quality = o->quality ? o->quality : "best";
+    *m = (struct make_calib){.method = strcmp(method, "gptq") == 0 ? MAKE_GPTQ : MAKE_RTN,
+                             .fast = strcmp(quality, "fast") == 0};
+    if (m->method != MAKE_GPTQ && strcmp(method, "rtn") != 0)
+        return err_set(err, ERR_USAGE, "no method '%s'; there are rtn and gptq", method);
+    if (!m->fast && strcmp(quality, "best") != 0)
+        return err_set(err, ERR_USAGE, "no quality '%s'; there are fast and best", quality);
+    if (m->method == MAKE_GPTQ && !o->calib)
+        return err_set(err, ERR_USAGE,
+                       "--method gptq needs --calib: a file of `quern calibrate`, or a text");
+    if (o->calib && o->imatrix)
+        return err_set(err, ERR_USAGE,
+                       "--calib and --imatrix both have the importance: one of "
+                       "them is enough");
+    return true;
+}
+
+/* Is the store that an earlier run left what this text gives? */
+static bool is_of_text(const struct calib_store *store, const struct calibrate *c)
+{
+    return store->info.texts == 1 && store->info.tokens == c->info.tokens &&
+           strcmp(store->info.text[0].sha256, c->info.text[0].sha256) == 0 &&
+           strcmp(store->info.source, c->info.source) == 0;
+}
+
+static bool run_text(struct make_calib *m, const struct make_options *o, const struct session *s,
+                     struct progress *progress, struct err *err)
+{
+    const struct calibrate_options options = {.source = o->source,
+                                              .corpus = {.path = &o->calib, .paths = 1},
+                                              .out = m->own,
+                                              .force = true,
+                                              .kernels = &s->kernels,
+                                              .pool = s->pool,
+                                              .progress = progress};
+    struct calibrate c;
+    struct collect_result r = {0};
+    struct calib_store earlier;
+    struct err none = {0};
+    if (!calibrate_open(&c, &options, err))
+        return false;
+    bool ok = access(m->own, F_OK) == 0 && calib_store_open(&earlier, m->own, &none);
+    if (ok) {
+        ok = is_of_text(&earlier, &c);
+        calib_store_close(&earlier);
+    }
+    session_say(s, "text:   %s: %" PRIu64 " tokens in %" PRIu64 " windows%s\n", o->calib,
+                c.info.tokens, c.info.windows, ok ? ", calibrated by an earlier run" : "");
+    progress->unit = "tokens";
+    ok = ok || calibrate_run(&c, &r, err);
+    progress->unit = NULL;
+    calibrate_close(&c);
+    return ok;
+}
+
+static bool make_store(struct make_calib *m, const struct make_options *o, const struct session *s,
+                       struct err *err)
+{
+    const size_t room = strlen(o->out) + sizeof ".calib.h5";
+    struct term_progress progress;
+    if (!(m->own = malloc(room)))
+        return err_set(err, ERR_MEMORY, "%s: no memory for a name", o->out);
+    snprintf(m->own, room, "%s.calib.h5", o->out);
+    term_progress_open(&progress, s->common.quiet);
+    const bool ok = run_text(m, o, s, &progress.base, err);
+    term_progress_close(&progress);
+    return ok;
+}
+
+bool make_calib_open(struct make_calib *m, const struct make_options *o, const struct plan *plan,
+                     const struct session *s, struct err *err)
+{
+    const struct calibrated_options options = {.importance_only = m->method == MAKE_RTN,
+                                               .gptq = {.fast = m->fast, .cpu = cpu_features()}};
+    if (!o->calib)
+        return true;
+    const bool text = !calib_store_probe(o->calib);
+    if (text && !o->out)
+        return err_set(err, ERR_USAGE, "%s: a text is calibrated beside the output: -o is needed",
+                       o->calib);
+    if ((text && !make_store(m, o, s, err)) ||
+        !calib_store_open(&m->store, text ? m->own : o->calib, err) ||
+        !identity_check(&m->store, plan, &s->kernels, err))
+        return false;
+    if (m->method == MAKE_GPTQ && !m->store.info.hessians)
+        return err_set(err, ERR_USAGE,
+                       "%s: has importance alone; --method gptq needs Hessians, --method rtn not",
+                       o->calib);
+    return calibrated_open(&m->calibrated, &m->store, &options, &s->kernels, s->pool, err);
+}
+
+void make_calib_use(struct make_calib *m, struct produce_item *item, size_t items,
+                    const struct session *s)
+{
+    size_t quantized = 0, found = 0, encoded = 0;
+    const char *missing = NULL;
+    if (!m->store.path)
+        return;
+    for (size_t i = 0; i < items; i++) {
+        if (item[i].dtype->class != DTYPE_QUANTIZED)
+            continue;
+        quantized++;
+        if (calibrated_use(&m->calibrated, &item[i]))
+            found++;
+        else if (!missing)
+            missing = item[i].tensor->out.name;
+        encoded += item[i].encoder != NULL;
+    }
+    session_say(s, "calib:  %s: %" PRIu64 " tokens cover %zu of %zu tensors%s%s%s\n", m->store.path,
+                m->store.info.tokens, found, quantized, missing ? ", not '" : "",
+                missing ? missing : "", missing ? "'" : "");
+    if (m->method == MAKE_GPTQ)
+        session_say(s, "method: gptq, %s: %zu tensors; the others by plain search\n",
+                    m->fast ? "fast" : "best", encoded);
+    else
+        session_say(s, "method: plain search with importance\n");
+}
+
+const char *make_calib_name(const struct make_calib *m)
+{
+    if (m->method == MAKE_GPTQ)
+        return m->fast ? "gptq, fast" : "gptq, best";
+    return m->store.path ? "importance" : "rtn";
+}
+
+void make_calib_keys(const struct make_calib *m, struct meta *meta)
+{
+    static const char *const old[] = {method_key, "quern.calibration.text",
+                                      "quern.calibration.text_sha256", "quern.calibration.tokens"};
+    for (size_t i = 0; i < sizeof old / sizeof old[0]; i++)
+        meta_remove(meta, old[i]);
+    if (!m->store.path)
+        return;
+    const struct calib_info *info = &m->store.info;
+    meta_set_text(meta, method_key, make_calib_name(m));
+    if (info->texts > 0) {
+        meta_set_text(meta, "quern.calibration.text", info->text[0].name);
+        meta_set_text(meta, "quern.calibration.text_sha256", info->text[0].sha256);
+    }
+    meta_set_u32(meta, "quern.calibration.tokens",
+                 info->tokens < UINT32_MAX ? (uint32_t)info->tokens : UINT32_MAX);
+}
+
+void make_calib_done(struct make_calib *m)
+{
+    if (m->own)
+        unlink(m->own);
+}
+
+void make_calib_close(struct make_calib *m)
+{
+    calibrated_close(&m->calibrated);
+    calib_store_close(&m->store);
+    free(m->own);
+    *m = (struct make_calib){0};
+}

@@ -1,0 +1,45 @@
+/* make_calib.h - what calibration found, for a file in the making: from a calib.h5, or from a text.
+ *
+ * A text is run through the source first; what that finds stays beside the output (OUT.calib.h5)
+ * until the output is there, so that a run that was killed does not do it again.
+ */
+#ifndef TOOLS_MAKE_CALIB_H
+#define TOOLS_MAKE_CALIB_H
+
+#include "calib/calibrated.h"
+#include "core/json.h"
+#include "tools/make.h"
+
+enum make_method { MAKE_RTN, MAKE_GPTQ };
+
+struct make_calib {
+    enum make_method method;
+    bool fast;
+    struct calib_store store; /* path NULL: no calibration */
+    struct calibrated calibrated;
+    char *own; /* the store that was made of a text, or NULL */
+};
+
+/* What is wrong with --method, --quality and --calib, before anything is read.  ERR_USAGE. */
+bool make_calib_check(struct make_calib *m, const struct make_options *o, struct err *err);
+
+/* Opens --calib, or makes it; nothing without it.  Fails with ERR_USAGE where it is of another
+ * model than the plan's, and with what calib_store_open and calibrate_run say. */
+bool make_calib_open(struct make_calib *m, const struct make_options *o, const struct plan *plan,
+                     const struct session *s, struct err *err);
+
+/* Gives the items their importance and encoders, and says how many got them. */
+void make_calib_use(struct make_calib *m, struct produce_item *item, size_t items,
+                    const struct session *s);
+
+/* What was used, as keys of the file. */
+void make_calib_keys(const struct make_calib *m, struct meta *meta);
+
+/* The output is there: a store of its own is not needed any more. */
+void make_calib_done(struct make_calib *m);
+void make_calib_close(struct make_calib *m);
+
+/* "gptq, best", "importance", "rtn" */
+const char *make_calib_name(const struct make_calib *m);
+
+#endif
