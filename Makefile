@@ -6,7 +6,8 @@ B        ?= build
 WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion \
             -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wcast-qual -Wundef -Werror
 CFLAGS   += -std=c11 $(OPT) $(WARN) -ffp-contract=off -pthread
-CPPFLAGS += -I. -D_POSIX_C_SOURCE=200809L $(if $(AVX2),-DQUERN_AVX2) $(if $(AVX512),-DQUERN_AVX512)
+CPPFLAGS += -I. -D_POSIX_C_SOURCE=200809L $(if $(AVX2),-DQUERN_AVX2) $(if $(AVX512),-DQUERN_AVX512) \
+            $(if $(NEON),-DQUERN_NEON)
 LDLIBS   += -ljansson -lpcre2-8 -lutf8proc $(HDF5_LIBS) -lnettle -llapacke -lopenblas -lm
 
 # HDF5 lies where pkg-config says; its headers are not ours to be warned of.
@@ -14,13 +15,16 @@ HDF5_FLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags hdf5 2>/dev/
 HDF5_LIBS  := $(or $(shell pkg-config --libs hdf5 2>/dev/null),-lhdf5)
 
 FOLDERS = core quantize formats model calib eval
-# AVX2 and AVX-512 kernels are built where the compiler can; the program asks the machine at start.
-AVX2_FLAGS   = -mavx2 -mf16c -mfma
-AVX512_FLAGS = $(AVX2_FLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+# AVX2, AVX-512 and NEON kernels are built where the compiler can; the program asks the machine at start.
+AVX2_FLAGS    = -mavx2 -mf16c -mfma
+AVX512_FLAGS  = $(AVX2_FLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+DOTPROD_FLAGS = -march=armv8.2-a+dotprod
 AVX2   := $(shell echo | $(CC) $(AVX2_FLAGS) -x c -E - >/dev/null 2>&1 && echo yes)
 AVX512 := $(shell echo | $(CC) $(AVX512_FLAGS) -x c -E - >/dev/null 2>&1 && echo yes)
+NEON   := $(shell echo | $(CC) $(DOTPROD_FLAGS) -dM -x c -E - 2>/dev/null | grep -q __aarch64__ && echo yes)
 ALL    := $(wildcard $(FOLDERS:%=%/*.c))
-LIB    := $(filter-out $(if $(AVX2),,%_avx2.c) $(if $(AVX512),,%_avx512.c),$(ALL))
+LIB    := $(filter-out $(if $(AVX2),,%_avx2.c) $(if $(AVX512),,%_avx512.c) \
+          $(if $(NEON),,%_neon.c %_dotprod.c),$(ALL))
 TOOLS  := $(wildcard tools/*.c)
 # What the program's main file does not own, for the tests of tools/.
 SHELL_PARTS := $(filter-out tools/main.c tools/cmd_%.c,$(TOOLS))
@@ -32,6 +36,7 @@ FUZZ   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/formats/calib_%.o: CPPFLAGS += $(HDF5_FLAGS)
 $(B)/%_avx2.o: CFLAGS += $(AVX2_FLAGS)
 $(B)/%_avx512.o: CFLAGS += $(AVX512_FLAGS)
+$(B)/%_dotprod.o: CFLAGS += $(DOTPROD_FLAGS)
 
 ## all: build the library and the program quern
 all: $(B)/libquern.a $(B)/quern
@@ -68,7 +73,7 @@ setup-tests:
 
 ## units: the C tests alone
 units: $(UNIT)
-	CMOCKA_MESSAGE_OUTPUT=TAP prove -e '' $(UNIT)
+	CMOCKA_MESSAGE_OUTPUT=TAP prove -e '$(RUN)' $(UNIT)
 
 ## cli: the tests of the command line alone
 cli: all $(HELPER)
@@ -94,6 +99,14 @@ asan:
 tsan:
 	$(MAKE) B=build-tsan OPT="-O1 -g $(TRACK) -fsanitize=thread" units
 
+## neon: the C tests on an emulated AArch64 (Debian)
+ROOT = build-neon/root
+neon:
+	@tests/neon/root.sh $(ROOT)
+	@tools/setup.sh build tests neon
+	@PKG_CONFIG_SYSROOT_DIR=$(ROOT) PKG_CONFIG_LIBDIR=$(ROOT)/usr/lib/aarch64-linux-gnu/pkgconfig \
+	  $(MAKE) B=build-neon CC="aarch64-linux-gnu-gcc --sysroot=$(ROOT)" RUN="qemu-aarch64 -L $(ROOT)" units
+
 ## fuzz-NAME: fuzz one reader (gguf, safetensors, config, tokenizer, imatrix, tokenize, base_file) for FUZZ_TIME seconds
 FUZZ_TIME ?= 60
 fuzz-%: setup-lint build-fuzz/%
@@ -107,7 +120,7 @@ replay: setup-lint $(FUZZ:%=build-fuzz/%)
 
 FUZZ_SANITIZE = address,undefined -fno-sanitize-recover=undefined
 fuzz-library: setup-lint
-	@$(MAKE) --no-print-directory B=build-fuzz CC=clang AVX2= AVX512= \
+	@$(MAKE) --no-print-directory B=build-fuzz CC=clang AVX2= AVX512= NEON= \
 	  OPT="-O1 -g -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE)" build-fuzz/libquern.a
 
 build-fuzz/%: tests/fuzz/fuzz_%.c fuzz-library
@@ -146,13 +159,13 @@ install: all
 
 ## clean: remove everything that was built
 clean:
-	rm -rf build build-asan build-tsan build-fuzz
+	rm -rf build build-asan build-tsan build-fuzz build-neon
 
 ## help: this list
 help:
 	@sed -n 's/^## //p' Makefile | sort | awk -F': ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-.PHONY: all setup setup-tests setup-lint format fuzz-library demo test units cli oracles asan tsan replay lint bench install clean help
+.PHONY: all setup setup-tests setup-lint format fuzz-library demo test units cli oracles asan tsan neon replay lint bench install clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
 -include $(LIB:%.c=$(B)/%.d) $(TOOLS:%.c=$(B)/%.d) $(UNIT:%=%.d) $(HELPER:%=%.d)

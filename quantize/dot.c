@@ -23,6 +23,16 @@ void dot_init(struct dot_kernels *k, const struct kernels *codecs, unsigned cpu)
         dot_init_avx512(k);
     }
 #endif
+#if defined(QUERN_NEON)
+    if (cpu & CPU_NEON) {
+        k->name = "neon";
+        dot_init_neon(k);
+    }
+    if (cpu & CPU_DOTPROD) {
+        k->name = "dotprod";
+        dot_init_dotprod(k);
+    }
+#endif
     (void)cpu;
 }
 

@@ -33,7 +33,7 @@
 enum dot_form { DOT_FLOAT, DOT_BLOCK, DOT_SUPER, DOT_FORMS };
 
 /* Both integer forms come in pieces of 256 columns, the last filled up with zeros. */
-enum { DOT_PIECE = 256, DOT_BLOCKS = 8, DOT_LANES = 16, DOT_PANEL_ROWS = 32 };
+enum { DOT_PIECE = 256, DOT_BLOCKS = 8, DOT_LANES = 16, DOT_PANEL_ROWS = 32, DOT_TILE_ROWS = 4 };
 
 struct dot_block_input {
     int8_t q[DOT_PIECE];
@@ -65,7 +65,7 @@ typedef void (*dot_multiply_fn)(float *y, size_t stride, const void *panel, size
                                 const void *x, size_t vectors, size_t n);
 
 struct dot_kernels {
-    const char *name;             /* "scalar", "avx2", "avx512" */
+    const char *name;             /* "scalar", "avx2", "avx512", "neon", "dotprod" */
     const struct kernels *codecs; /* the decoders */
     void (*quantize[DOT_FORMS])(void *restrict x8, const float *restrict x, size_t n);
     dot_row_fn row[DTYPE_COUNT];
@@ -110,6 +110,11 @@ void dot_float_init_avx2(struct dot_kernels *k);
 void dot_init_avx512(struct dot_kernels *k);
 void dot_row_init_avx512(struct dot_kernels *k);
 void dot_float_init_avx512(struct dot_kernels *k);
+void dot_init_neon(struct dot_kernels *k);
+void dot_pack_init_neon(struct dot_kernels *k);
+void dot_input_init_neon(struct dot_kernels *k);
+void dot_float_init_neon(struct dot_kernels *k);
+void dot_init_dotprod(struct dot_kernels *k);
 
 /* What their files share: rows and panels of DOT_FLOAT, and the end of a sum. */
 float dot_row_float(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,

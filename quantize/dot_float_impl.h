@@ -1,4 +1,4 @@
-/* dot_float_impl.h - float products in vectors of VL lanes, VL = 8 or 16; included by the files
+/* dot_float_impl.h - float products in vectors of VL lanes, VL = 4, 8 or 16; included by the files
  * that define, besides VL, the tile's COLUMNS and
  *
  *   vf                       a vector of floats
@@ -6,11 +6,14 @@
  *   vf_store(p, a)
  *   vf_load_f32(p) vf_load_f16(p) vf_load_bf16(p)   of a file
  *   vf_fma(a, b, c)          a * b + c, rounded once
+ *   v4                       four floats, whatever VL is
+ *   v4_load(p) v4_store(p, a) v4_add(a, b)
+ *   v4_transpose(v)          of four v4, rows to columns
  *
  * Lane i % 16 of a sum takes column i, as the reference says: with VL = 8 the lower eight lanes
  * go over all columns, and then the upper eight. */
 
-enum { TILE = 4, CHUNK = 1024 };
+enum { TILE = DOT_TILE_ROWS, CHUNK = 1024 };
 
 static void add_float(float lane[DOT_LANES], const float *w, const float *x, size_t n)
 {
@@ -55,21 +58,21 @@ ROW_PLAIN(f16, 2)
 ROW_PLAIN(bf16, 2)
 
 /* The sums of the sixteen lanes of four rows, in the order of dot_add_lanes. */
-INLINE __m128 add_lanes(float lane[TILE][DOT_LANES])
+INLINE v4 add_lanes(float lane[TILE][DOT_LANES])
 {
-    __m128 s[TILE];
+    v4 s[TILE];
     UNROLL
     for (int r = 0; r < TILE; r++) {
-        const __m256 half = _mm256_add_ps(_mm256_load_ps(lane[r]), _mm256_load_ps(lane[r] + 8));
-        s[r] = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+        const v4 low = v4_add(v4_load(lane[r]), v4_load(lane[r] + 8));
+        s[r] = v4_add(low, v4_add(v4_load(lane[r] + 4), v4_load(lane[r] + 12)));
     }
-    _MM_TRANSPOSE4_PS(s[0], s[1], s[2], s[3]);
-    return _mm_add_ps(_mm_add_ps(s[0], s[2]), _mm_add_ps(s[1], s[3]));
+    v4_transpose(s);
+    return v4_add(v4_add(s[0], s[2]), v4_add(s[1], s[3]));
 }
 
-/* Lanes from `pass` on += the products of four rows and so many x over `count` columns; rows and
- * x are n apart. */
-INLINE void add_tile(float lane[COLUMNS][TILE][DOT_LANES], size_t pass, const float *w,
+/* The lanes of a tile from `pass` on, those of four rows with so many x, += the products of
+ * `count` columns; x are n apart.  `first`: the lanes are none yet. */
+INLINE void add_tile(float lane[COLUMNS][TILE][DOT_LANES], size_t pass, bool first, const float *w,
                      const float *x, size_t n, size_t count, int columns)
 {
     vf sum[COLUMNS][TILE];
@@ -77,16 +80,16 @@ INLINE void add_tile(float lane[COLUMNS][TILE][DOT_LANES], size_t pass, const fl
     for (int c = 0; c < columns; c++) {
         UNROLL
         for (int r = 0; r < TILE; r++)
-            sum[c][r] = vf_load(lane[c][r] + pass);
+            sum[c][r] = first ? vf_zero() : vf_load(lane[c][r] + pass);
     }
-    for (size_t i = pass; i < count; i += DOT_LANES) {
+    for (size_t i = pass; i < count; i += DOT_LANES, w += TILE * DOT_LANES) {
         vf xc[COLUMNS];
         UNROLL
         for (int c = 0; c < columns; c++)
             xc[c] = vf_load(x + (size_t)c * n + i);
         UNROLL
         for (int r = 0; r < TILE; r++) {
-            const vf row = vf_load(w + (size_t)r * n + i);
+            const vf row = vf_load(w + r * DOT_LANES + pass);
             UNROLL
             for (int c = 0; c < columns; c++)
                 sum[c][r] = vf_fma(row, xc[c], sum[c][r]);
@@ -100,16 +103,25 @@ INLINE void add_tile(float lane[COLUMNS][TILE][DOT_LANES], size_t pass, const fl
     }
 }
 
-/* y of four rows; what all passes read stays in the first cache. */
-INLINE void multiply_tile(float y[][DOT_PANEL_ROWS], const float *w, const float *x, size_t n,
-                          int columns)
+/* y of all rows; a chunk of the x stays in the first cache while the rows go by. */
+INLINE void multiply_columns(float y[][DOT_PANEL_ROWS], const float *panel, size_t rows,
+                             const float *x, size_t n, int columns)
 {
-    _Alignas(64) float lane[COLUMNS][TILE][DOT_LANES] = {0};
+    _Alignas(64) float lane[DOT_PANEL_ROWS / TILE][COLUMNS][TILE][DOT_LANES];
+    const size_t tiles = (rows + TILE - 1) / TILE;
     for (size_t i = 0; i < n; i += CHUNK)
-        for (size_t pass = 0; pass < DOT_LANES; pass += VL)
-            add_tile(lane, pass, w + i, x + i, n, n - i < CHUNK ? n - i : CHUNK, columns);
+        for (size_t t = 0; t < tiles; t++) {
+            const float *w = panel + TILE * (t * n + i);
+            const size_t count = n - i < CHUNK ? n - i : CHUNK;
+            for (size_t pass = 0; pass < DOT_LANES; pass += VL)
+                if (i == 0)
+                    add_tile(lane[t], pass, true, w, x, n, count, columns);
+                else
+                    add_tile(lane[t], pass, false, w, x + i, n, count, columns);
+        }
     for (int c = 0; c < columns; c++)
-        _mm_storeu_ps(y[c], add_lanes(lane[c]));
+        for (size_t t = 0; t < tiles; t++)
+            v4_store(y[c] + TILE * t, add_lanes(lane[t][c]));
 }
 
 static void multiply_float(float *y, size_t stride, const void *panel, size_t rows, const void *x,
@@ -120,16 +132,12 @@ static void multiply_float(float *y, size_t stride, const void *panel, size_t ro
     while (vectors > 0) {
         float sum[COLUMNS][DOT_PANEL_ROWS];
         const size_t columns = vectors >= COLUMNS ? COLUMNS : vectors >= 2 ? 2 : 1;
-        for (size_t row = 0; row < rows; row += TILE) {
-            const float *w = (const float *)panel + row * padded;
-            float(*out)[DOT_PANEL_ROWS] = (void *)(sum[0] + row);
-            if (columns == COLUMNS)
-                multiply_tile(out, w, in, padded, COLUMNS);
-            else if (columns == 2)
-                multiply_tile(out, w, in, padded, 2);
-            else
-                multiply_tile(out, w, in, padded, 1);
-        }
+        if (columns == COLUMNS)
+            multiply_columns(sum, panel, rows, in, padded, COLUMNS);
+        else if (columns == 2)
+            multiply_columns(sum, panel, rows, in, padded, 2);
+        else
+            multiply_columns(sum, panel, rows, in, padded, 1);
         for (size_t c = 0; c < columns; c++, y += stride)
             memcpy(y, sum[c], rows * sizeof *y);
         in += columns * padded;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what quern needs and is not there yet:  setup.sh build [tests] [lint]
+# Installs what quern needs and is not there yet:  setup.sh build [tests] [lint] [neon]
 # With apt-get it installs (as root, or through sudo) and says what; elsewhere it prints the list.
 # One line a need: group, a command or header that shows it is there, then its package for
 # apt-get, dnf, pacman and brew.
@@ -25,6 +25,8 @@ lint  clang-tidy    clang-tidy         clang-tools-extra clang    llvm
 lint  clang-format  clang-format       clang-tools-extra clang    clang-format
 lint  cppcheck      cppcheck           cppcheck         cppcheck  cppcheck
 lint  mandoc        mandoc             mandoc           mandoc    mandoc
+neon  aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc -
+neon  qemu-aarch64  qemu-user          qemu-user        qemu-user -
 END
 }
 

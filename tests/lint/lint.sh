@@ -18,8 +18,8 @@ for file in $own; do
     awk -v f="$file" 'length > 104 {print "lint: " f ":" FNR " has " length " letters"; e = 1} END {exit e}' "$file" >&2 || bad=1
 done
 
-# A header compiles alone; *_impl.h, *_avx2.h and *_avx512.h are parts of files that include them.
-for file in $(echo "$own" | grep '\.h$' | grep -v '_impl\.h$' | grep -v -e '_avx2\.h$' -e '_avx512\.h$' | grep -v '^tests/'); do
+# A header compiles alone; *_impl.h and those of an instruction set are parts of files that include them.
+for file in $(echo "$own" | grep '\.h$' | grep -v -E '_(impl|avx2|avx512|neon)\.h$' | grep -v '^tests/'); do
     ${CC:-cc} $flags -fsyntax-only -x c "$file" 2>/dev/null || fail "$file does not compile alone"
 done
 
@@ -34,7 +34,7 @@ cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-sup
     core quantize formats model eval tools || bad=1
 
 # Once a file: given several, clang-tidy 14 reports what is not there.
-echo "$own" | grep '\.c$' | grep -v -e '_avx512\.c$' -e '_avx2\.c$' -e '^tests/' |
+echo "$own" | grep '\.c$' | grep -v -E '_(avx2|avx512|neon|dotprod)\.c$|^tests/' |
     xargs -P "$(nproc)" -n 1 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$0" -- '"$flags"' 2>/dev/null || exit 255' || bad=1
 
 mandoc -T lint -W warning tools/man/*.1 || bad=1

@@ -108,9 +108,11 @@ static double largest_error(struct setting *s, const struct attention_span *span
                 const size_t row = span[i].first + t;
                 double want[VALUE];
                 plain_softmax(s, row, span[i].position + t, head, want);
-                for (size_t j = 0; j < VALUE; j++)
-                    worst =
-                        fmax(worst, fabs(s->got[(row * s->h.heads + head) * VALUE + j] - want[j]));
+                const float *got = s->got + (row * s->h.heads + head) * VALUE;
+                for (size_t j = 0; j < VALUE; j++) {
+                    const double error = fabs((double)got[j] - want[j]);
+                    worst = error > worst ? error : worst;
+                }
             }
     attention_close(&a);
     return worst;
