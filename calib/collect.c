@@ -216,7 +216,7 @@ static bool run_window(struct collect *c, size_t half, size_t window, struct err
 }
 
 /* The groups of a half, into its part. */
-static bool write_input(struct collect *c, struct calib_writer *w, const struct input *in,
+static bool write_input(struct collect *c, struct calib_writer *w, struct input *in,
                         struct err *err)
 {
     const char *tensor[LINEARS];

@@ -121,20 +121,23 @@ void moments_mean_square(const struct moments *m, float *mean)
         mean[c] = (float)(m->square[c] * share(m));
 }
 
-static void give_values(const void *arg, size_t matrix, size_t first, size_t count, float *out)
+static bool give_values(void *arg, size_t matrix, size_t first, size_t count, float *out,
+                        struct err *err)
 {
     const struct moments *m = arg;
     size_t row = 0;
     (void)matrix;
+    (void)err;
     for (size_t i = 0; i < count; i++)
         out[i] = (float)(m->upper[first + i] * share(m));
     while (row < m->cols && row_start(m->cols, row) < first)
         row++;
     for (; row < m->cols && row_start(m->cols, row) < first + count; row++)
         out[row_start(m->cols, row) - first] = (float)(m->square[row] * share(m));
+    return true;
 }
 
-struct calib_hessian moments_hessian(const struct moments *m)
+struct calib_hessian moments_hessian(struct moments *m)
 {
     return (struct calib_hessian){give_values, m};
 }

@@ -35,6 +35,6 @@ bool moments_add(struct moments *m, const float *x, size_t tokens, struct err *e
 
 /* The means of squares (cols floats), and for a writer the triangle's means. */
 void moments_mean_square(const struct moments *m, float *mean);
-struct calib_hessian moments_hessian(const struct moments *m);
+struct calib_hessian moments_hessian(struct moments *m);
 
 #endif

@@ -21,7 +21,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-
 struct calib_text {
     const char *name;   /* of the file, without folders */
     const char *sha256; /* of its bytes; "" not known */
@@ -90,10 +89,12 @@ bool calib_triangle(uint64_t cols, size_t *values);
 bool calib_store_hessian(const struct calib_store *s, const struct calib_group *g, size_t matrix,
                          float *upper, struct err *err);
 
-/* Of a Hessian that is to be written: gives `count` values of a triangle from `first` on. */
+/* Hessians that are to be written: gives `count` values of a triangle from `first` on.  Called matrix
+ * by matrix, each from its beginning to its end. */
 struct calib_hessian {
-    void (*values)(const void *arg, size_t matrix, size_t first, size_t count, float *out);
-    const void *arg;
+    bool (*values)(void *arg, size_t matrix, size_t first, size_t count, float *out,
+                   struct err *err);
+    void *arg;
 };
 
 struct calib_writer {
@@ -105,7 +106,8 @@ struct calib_writer {
 bool calib_writer_open(struct calib_writer *w, const char *path, bool force,
                        const struct calib_info *info, struct err *err);
 
-/* Adds a group behind those that are there; `hessian` may be NULL.  Fails with ERR_IO. */
+/* Adds a group behind those that are there; `hessian` may be NULL.  Fails with ERR_IO, or as
+ * hessian->values does. */
 bool calib_writer_add(struct calib_writer *w, const struct calib_group *g,
                       const struct calib_hessian *hessian, struct err *err);
 

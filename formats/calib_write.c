@@ -153,8 +153,9 @@ static bool add_mean_square(hid_t group, const struct calib_group *g)
     return ok;
 }
 
-/* A chunk at a time: the triangle is never there twice. */
-static bool add_hessian(hid_t group, const struct calib_group *g, const struct calib_hessian *h)
+/* A chunk at a time: the triangle is never there twice.  *given: what the giver of values says. */
+static bool add_hessian(hid_t group, const struct calib_group *g, const struct calib_hessian *h,
+                        struct err *given)
 {
     size_t values;
     if (!calib_triangle(g->cols, &values))
@@ -170,8 +171,8 @@ static bool add_hessian(hid_t group, const struct calib_group *g, const struct c
         for (size_t first = 0; ok && first < values; first += chunk) {
             const size_t left = values - first, count = left < chunk ? left : chunk;
             const hsize_t from[2] = {m, first}, take[2] = {1, count}, zero = 0;
-            h->values(h->arg, m, first, count, out);
-            ok = H5Sselect_hyperslab(space, H5S_SELECT_SET, from, NULL, take, NULL) >= 0 &&
+            ok = h->values(h->arg, m, first, count, out, given) &&
+                 H5Sselect_hyperslab(space, H5S_SELECT_SET, from, NULL, take, NULL) >= 0 &&
                  H5Sselect_hyperslab(memory, H5S_SELECT_SET, &zero, NULL, &take[1], NULL) >= 0 &&
                  H5Dwrite(set, H5T_NATIVE_FLOAT, memory, space, H5P_DEFAULT, out) >= 0;
         }
@@ -196,11 +197,15 @@ bool calib_writer_add(struct calib_writer *w, const struct calib_group *g,
                       const struct calib_hessian *hessian, struct err *err)
 {
     const hid_t group = create_group(w->file, g->name);
+    struct err given = {0};
     const bool ok = group >= 0 && set_texts(group, CALIB_TENSORS, g->tensor, g->tensors, true) &&
                     set_number(group, CALIB_COLS, g->cols) &&
                     set_number(group, CALIB_MATRICES, g->matrices) && add_tokens(group, g) &&
-                    add_mean_square(group, g) && (!hessian || add_hessian(group, g, hessian));
+                    add_mean_square(group, g) &&
+                    (!hessian || add_hessian(group, g, hessian, &given));
     calib_hdf5_drop(group);
+    if (given.code != ERR_NONE)
+        return err_set(err, given.code, "%s", given.text);
     return ok ||
            calib_hdf5_fail(err, ERR_IO, "%s: group '%s' cannot be written", w->sink.path, g->name);
 }

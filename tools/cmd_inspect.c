@@ -2,6 +2,7 @@
 
 #include "eval/tensor_stats.h"
 #include "formats/checkpoint.h"
+#include "tools/calib_report.h"
 #include "tools/report.h"
 #include "tools/session.h"
 #include "tools/table.h"
@@ -234,8 +235,19 @@ static bool inspect_tensor(const struct checkpoint *c, const char *name, const s
     return true;
 }
 
+static bool inspect_calibration(const char *path, const struct session *s, struct err *err)
+{
+    struct calib_store store;
+    const bool ok =
+        calib_store_open(&store, path, err) && calib_report_print(&store, s->common.json, err);
+    calib_store_close(&store);
+    return ok;
+}
+
 static bool inspect(const char *path, const char *tensor, const struct session *s, struct err *err)
 {
+    if (!tensor && calib_store_probe(path))
+        return inspect_calibration(path, s, err);
     struct checkpoint c = {0};
     bool ok = checkpoint_open(&c, path, err);
     if (ok && tensor)
@@ -268,8 +280,8 @@ const struct command cmd_inspect = {
     .name = "inspect",
     .usage = "FILE [--tensor NAME] [OPTION]...",
     .summary = "what is in a model file or folder: keys, tensors, one tensor's values",
-    .text = "Reads any container that quern reads: a folder, safetensors, GGUF. With --json "
-            "everything is\n"
+    .text = "Reads any container that quern reads: a folder, safetensors, GGUF; and what `quern "
+            "calibrate` writes. With --json everything is "
             "printed whole; the tables shorten long values.\n\n"
             "  quern inspect model.gguf\n"
             "  quern inspect path/to/model-folder --tensor model.embed_tokens.weight\n",
