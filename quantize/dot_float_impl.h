@@ -13,7 +13,7 @@
  * Lane i % 16 of a sum takes column i, as the reference says: with VL = 8 the lower eight lanes
  * go over all columns, and then the upper eight. */
 
-enum { TILE = 4, CHUNK = 1024 };
+enum { TILE = DOT_TILE_ROWS, CHUNK = 512 };
 
 static void add_float(float lane[DOT_LANES], const float *w, const float *x, size_t n)
 {
@@ -70,9 +70,9 @@ INLINE v4 add_lanes(float lane[TILE][DOT_LANES])
     return v4_add(v4_add(s[0], s[2]), v4_add(s[1], s[3]));
 }
 
-/* Lanes from `pass` on += the products of four rows and so many x over `count` columns; rows and
- * x are n apart. */
-INLINE void add_tile(float lane[COLUMNS][TILE][DOT_LANES], size_t pass, const float *w,
+/* The lanes of a tile from `pass` on, those of four rows with so many x, += the products of
+ * `count` columns; x are n apart.  `first`: the lanes are none yet. */
+INLINE void add_tile(float lane[COLUMNS][TILE][DOT_LANES], size_t pass, bool first, const float *w,
                      const float *x, size_t n, size_t count, int columns)
 {
     vf sum[COLUMNS][TILE];
@@ -80,16 +80,16 @@ INLINE void add_tile(float lane[COLUMNS][TILE][DOT_LANES], size_t pass, const fl
     for (int c = 0; c < columns; c++) {
         UNROLL
         for (int r = 0; r < TILE; r++)
-            sum[c][r] = vf_load(lane[c][r] + pass);
+            sum[c][r] = first ? vf_zero() : vf_load(lane[c][r] + pass);
     }
-    for (size_t i = pass; i < count; i += DOT_LANES) {
+    for (size_t i = pass; i < count; i += DOT_LANES, w += TILE * DOT_LANES) {
         vf xc[COLUMNS];
         UNROLL
         for (int c = 0; c < columns; c++)
             xc[c] = vf_load(x + (size_t)c * n + i);
         UNROLL
         for (int r = 0; r < TILE; r++) {
-            const vf row = vf_load(w + (size_t)r * n + i);
+            const vf row = vf_load(w + r * DOT_LANES + pass);
             UNROLL
             for (int c = 0; c < columns; c++)
                 sum[c][r] = vf_fma(row, xc[c], sum[c][r]);
@@ -103,16 +103,25 @@ INLINE void add_tile(float lane[COLUMNS][TILE][DOT_LANES], size_t pass, const fl
     }
 }
 
-/* y of four rows; what all passes read stays in the first cache. */
-INLINE void multiply_tile(float y[][DOT_PANEL_ROWS], const float *w, const float *x, size_t n,
-                          int columns)
+/* y of all rows; a chunk of the x stays in the first cache while the rows go by. */
+INLINE void multiply_columns(float y[][DOT_PANEL_ROWS], const float *panel, size_t rows,
+                             const float *x, size_t n, int columns)
 {
-    _Alignas(64) float lane[COLUMNS][TILE][DOT_LANES] = {0};
+    _Alignas(64) float lane[DOT_PANEL_ROWS / TILE][COLUMNS][TILE][DOT_LANES];
+    const size_t tiles = (rows + TILE - 1) / TILE;
     for (size_t i = 0; i < n; i += CHUNK)
-        for (size_t pass = 0; pass < DOT_LANES; pass += VL)
-            add_tile(lane, pass, w + i, x + i, n, n - i < CHUNK ? n - i : CHUNK, columns);
+        for (size_t t = 0; t < tiles; t++) {
+            const float *w = panel + TILE * (t * n + i);
+            const size_t count = n - i < CHUNK ? n - i : CHUNK;
+            for (size_t pass = 0; pass < DOT_LANES; pass += VL)
+                if (i == 0)
+                    add_tile(lane[t], pass, true, w, x, n, count, columns);
+                else
+                    add_tile(lane[t], pass, false, w, x + i, n, count, columns);
+        }
     for (int c = 0; c < columns; c++)
-        v4_store(y[c], add_lanes(lane[c]));
+        for (size_t t = 0; t < tiles; t++)
+            v4_store(y[c] + TILE * t, add_lanes(lane[t][c]));
 }
 
 static void multiply_float(float *y, size_t stride, const void *panel, size_t rows, const void *x,
@@ -123,16 +132,12 @@ static void multiply_float(float *y, size_t stride, const void *panel, size_t ro
     while (vectors > 0) {
         float sum[COLUMNS][DOT_PANEL_ROWS];
         const size_t columns = vectors >= COLUMNS ? COLUMNS : vectors >= 2 ? 2 : 1;
-        for (size_t row = 0; row < rows; row += TILE) {
-            const float *w = (const float *)panel + row * padded;
-            float(*out)[DOT_PANEL_ROWS] = (void *)(sum[0] + row);
-            if (columns == COLUMNS)
-                multiply_tile(out, w, in, padded, COLUMNS);
-            else if (columns == 2)
-                multiply_tile(out, w, in, padded, 2);
-            else
-                multiply_tile(out, w, in, padded, 1);
-        }
+        if (columns == COLUMNS)
+            multiply_columns(sum, panel, rows, in, padded, COLUMNS);
+        else if (columns == 2)
+            multiply_columns(sum, panel, rows, in, padded, 2);
+        else
+            multiply_columns(sum, panel, rows, in, padded, 1);
         for (size_t c = 0; c < columns; c++, y += stride)
             memcpy(y, sum[c], rows * sizeof *y);
         in += columns * padded;
