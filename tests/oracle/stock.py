@@ -64,6 +64,21 @@ struct llama_batch llama_batch_init(int32_t, int32_t, int32_t);
 void llama_batch_free(struct llama_batch);
 int32_t llama_decode(void *, struct llama_batch);
 float *llama_get_logits(void *);
+struct ggml_tensor {
+    int type;
+    void *buffer;
+    int64_t ne[4];
+    size_t nb[4];
+    int op;
+    int32_t op_params[16], flags;
+    struct ggml_tensor *src[10], *view_src;
+    size_t view_offs;
+    void *data;
+    char name[64];
+    void *extra;
+    char padding[8];
+};
+const char *ggml_op_desc(const struct ggml_tensor *);
 void ggml_quantize_init(int);
 struct gguf_init_params { bool no_alloc; void **ctx; };
 void *gguf_init_from_file(const char *, struct gguf_init_params);
@@ -175,6 +190,26 @@ class Model:
             loss += float((total - x[np.arange(len(target)), target]).sum())
             count += len(target)
         return float(np.exp(loss / count)), count // (context - 1 - first)
+
+
+class Watched(Model):
+    """A model that shows what its matrices are multiplied with: seen(name of the matrix, float32 [rows, columns])."""
+
+    def __init__(self, path, seen, **options):
+        @ffi.callback("bool(struct ggml_tensor *, bool, void *)")
+        def watch(t, ask, _):
+            if ffi.string(lib.ggml_op_desc(t)) != b"MUL_MAT" or not ffi.string(t.src[0].name).endswith(b".weight"):
+                return not ask
+            if not ask:
+                x = t.src[1]
+                if x.type != 0 or x.nb[1] != 4 * x.ne[0] or x.ne[2] * x.ne[3] != 1:
+                    raise RuntimeError("an input that is no plain matrix of float32")
+                data = np.frombuffer(ffi.buffer(x.data, x.ne[0] * x.ne[1] * 4), np.float32)
+                seen(ffi.string(t.src[0].name).decode(), data.reshape(x.ne[1], x.ne[0]))
+            return True
+
+        self.watch = watch  # kept: the C side calls it
+        super().__init__(path, cb_eval=ffi.cast("void *", watch), type_k=0, type_v=0, flash_attn_type=0, **options)
 
 
 def gguf_tensors(path):
