@@ -21,7 +21,8 @@ import tap
 
 QUERN = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build") / "quern"
 LEVELS = ["Q4_0", "Q8_0", "Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K"]
-WINDOWS = int(os.environ.get("QUERN_WINDOWS", 6))
+ALL, WINDOWS = 58, int(os.environ.get("QUERN_WINDOWS", 6))
+KL_BOUND = 0.03 if WINDOWS >= ALL else 0.05  # a few windows leave two per cent to chance
 TEXT_BYTES = 120000
 CONTEXT = 512
 FIRST = CONTEXT // 2
@@ -71,7 +72,7 @@ def compare(level, got, losses, divergences):
     bound = 5e-4 if level == "F16" else 5e-3
     within(f"dev {level}: perplexity", got["perplexity"]["value"], np.exp(losses.mean()), bound)
     if level != "F16":
-        within(f"dev {level}: mean KL divergence", got["kl_mean"]["value"], divergences.mean(), 0.03)
+        within(f"dev {level}: mean KL divergence", got["kl_mean"]["value"], divergences.mean(), KL_BOUND)
 
 
 def lean(model, base, text):
