@@ -5,8 +5,8 @@
 #include "model/plan.h"
 #include "model/tokenizer.h"
 #include "tools/report.h"
+#include "tools/token_ids.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct tokenize_options {
@@ -97,19 +97,11 @@ static bool encode_text(const struct tokenizer *t, const char *text, size_t leng
     return ok;
 }
 
-/* "1 2,3" */
 static bool read_ids(const char *text, struct token_list *l, struct err *err)
 {
-    while (*(text += strspn(text, " ,\t\n[]"))) {
-        char *end;
-        const long long id = strtoll(text, &end, 10);
-        if (end == text || id < 0 || id > INT32_MAX)
-            return err_set(err, ERR_USAGE, "--decode: '%.20s' is no list of ids", text);
-        if (!token_list_add(l, (uint32_t)id, err))
-            return false;
-        text = end;
-    }
-    return true;
+    struct err why = {0};
+    return token_ids_read(l, text, strlen(text), &why) ||
+           err_set(err, why.code == ERR_FORMAT ? ERR_USAGE : why.code, "--decode: %s", why.text);
 }
 
 static bool decode_ids(const struct tokenizer *t, const struct tokenize_options *o, struct err *err)

@@ -53,7 +53,7 @@ is "a line of JSON for each: all" 3 "$(wc -l <"$tmp/stdout")"
 printf '"a"\nb\n' >"$in/bad"
 printf '"a"\n7\n' >"$in/seven"
 refuses "two texts" 2 "one of them" tokenize "$model" -p a -f "$in/bytes"
-refuses "no list of ids" 2 "'x7' is no list of ids" tokenize "$model" --decode "1 x7"
+refuses "no list of ids" 2 "decode: byte 2 is 0x78: no token's number" tokenize "$model" --decode "1 x7"
 refuses "an id beyond the vocabulary" 2 "99999 is no id of a token: there are 400" tokenize "$model" --decode 99999
 refuses "a file that is not there" 1 "nothing.txt" tokenize "$model" -f "$in/nothing.txt"
 run tokenize "$model" -f "$in/bad" --json-lines
