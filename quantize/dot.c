@@ -4,8 +4,8 @@
 #include "quantize/dot_panel.h"
 
 /* Panels multiplied together stay in a core's cache while the x go by, some at a time; for fewer
- * x than `few` unpacking does not pay. */
-enum { TILE_BYTES = 512 * 1024, TILE_PANELS = 2, GROUP = 24, FEW = 4 };
+ * x than FEW, or half of that if they come one by one, it does not pay to lay rows side by side. */
+enum { TILE_BYTES = 512 * 1024, TILE_PANELS = 2, GROUP = 24, FEW = 8 };
 
 void dot_init(struct dot_kernels *k, const struct kernels *codecs, unsigned cpu)
 {
@@ -72,11 +72,17 @@ size_t dot_scratch_bytes(size_t max_cols)
 static void multiply_rows(const struct dot_kernels *k, const struct dot_weight *w, size_t first,
                           size_t rows, const uint8_t *x, size_t vectors, float *y, size_t stride)
 {
-    const size_t x_bytes = dot_input_bytes(dot_form(w->type), w->cols);
-    for (size_t row = first; row < first + rows; row++)
-        for (size_t v = 0; v < vectors; v++)
-            y[v * stride + row] =
-                k->row[w->type](k, w->type, w->data + row * w->row_bytes, x + v * x_bytes, w->cols);
+    const enum dot_form form = dot_form(w->type);
+    const size_t x_bytes = dot_input_bytes(form, w->cols);
+    const bool few = k->few[w->type] && (form != DOT_FLOAT || w->cols % DOT_LANES == 0);
+    for (size_t row = first; row < first + rows; row++) {
+        const uint8_t *data = w->data + row * w->row_bytes;
+        if (few)
+            k->few[w->type](y + row, stride, data, x, vectors, w->cols);
+        else
+            for (size_t v = 0; v < vectors; v++)
+                y[v * stride + row] = k->row[w->type](k, w->type, data, x + v * x_bytes, w->cols);
+    }
 }
 
 /* Up to TILE_PANELS panels, all x. */
@@ -106,7 +112,8 @@ void dot_multiply(const struct dot_kernels *k, const struct dot_weight *w, size_
                   size_t rows, const void *x, size_t vectors, float *y, size_t stride,
                   void *scratch)
 {
-    if (vectors < FEW || !k->multiply[w->type]) {
+    const size_t few = k->few[w->type] ? FEW : FEW / 2;
+    if (vectors < few || !k->multiply[w->type]) {
         multiply_rows(k, w, first, rows, x, vectors, y, stride);
         return;
     }

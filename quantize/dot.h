@@ -57,6 +57,11 @@ struct dot_kernels;
 typedef float (*dot_row_fn)(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,
                             const void *x, size_t n);
 
+/* A few x, for which a row is unpacked once: y[v * stride].  Of DOT_FLOAT n is a multiple of
+ * DOT_LANES. */
+typedef void (*dot_few_fn)(float *y, size_t stride, const uint8_t *row, const void *x,
+                           size_t vectors, size_t n);
+
 /* Many x.  A panel is up to DOT_PANEL_ROWS rows unpacked and laid side by side: pack writes it (the
  * rows that are missing as zeros), multiply reads it: y[v * stride + row]. */
 typedef void (*dot_pack_fn)(const struct dot_kernels *k, enum dtype_id type, void *panel,
@@ -69,6 +74,7 @@ struct dot_kernels {
     const struct kernels *codecs; /* the decoders */
     void (*quantize[DOT_FORMS])(void *restrict x8, const float *restrict x, size_t n);
     dot_row_fn row[DTYPE_COUNT];
+    dot_few_fn few[DTYPE_COUNT]; /* NULL: with one x after the other */
     dot_pack_fn pack[DTYPE_COUNT];
     dot_multiply_fn multiply[DTYPE_COUNT]; /* NULL: rows are multiplied one by one */
     /* Sixteen lanes += w * x; n a multiple of 16. */

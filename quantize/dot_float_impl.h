@@ -25,37 +25,14 @@ static void add_float(float lane[DOT_LANES], const float *w, const float *x, siz
     }
 }
 
-/* One row as it lies in the file, where it is whole lanes long. */
-INLINE float row_plain(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,
-                       const float *x, size_t n, size_t size, vf (*load)(const void *))
+/* The sum of sixteen lanes, in the order of dot_add_lanes. */
+INLINE float sum_lanes(const float lane[DOT_LANES])
 {
-    vf sum[DOT_LANES / VL];
-    float lane[DOT_LANES];
-    if (n % DOT_LANES != 0)
-        return dot_row_float(k, type, row, x, n);
-    UNROLL
-    for (size_t v = 0; v < DOT_LANES / VL; v++)
-        sum[v] = vf_zero();
-    for (size_t i = 0; i < n; i += DOT_LANES) {
-        UNROLL
-        for (size_t v = 0; v < DOT_LANES / VL; v++)
-            sum[v] = vf_fma(load(row + (i + v * VL) * size), vf_load(x + i + v * VL), sum[v]);
-    }
-    UNROLL
-    for (size_t v = 0; v < DOT_LANES / VL; v++)
-        vf_store(lane + v * VL, sum[v]);
-    return dot_add_lanes(lane, DOT_LANES);
+    float s[4];
+    const v4 low = v4_add(v4_load(lane), v4_load(lane + 8));
+    v4_store(s, v4_add(low, v4_add(v4_load(lane + 4), v4_load(lane + 12))));
+    return (s[0] + s[2]) + (s[1] + s[3]);
 }
-
-#define ROW_PLAIN(name, size)                                                                      \
-    static float row_##name(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,   \
-                            const void *x, size_t n)                                               \
-    {                                                                                              \
-        return row_plain(k, type, row, x, n, size, vf_load_##name);                                \
-    }
-ROW_PLAIN(f32, 4)
-ROW_PLAIN(f16, 2)
-ROW_PLAIN(bf16, 2)
 
 /* The sums of the sixteen lanes of four rows, in the order of dot_add_lanes. */
 INLINE v4 add_lanes(float lane[TILE][DOT_LANES])
@@ -145,6 +122,47 @@ static void multiply_float(float *y, size_t stride, const void *panel, size_t ro
     }
 }
 
+/* One row as it lies in the file, with so many x.  Rows follow one another in memory, and are read
+ * that way: several at a time are too much for the machine's foresight. */
+INLINE void multiply_row(float *y, size_t stride, const uint8_t *row, const float *x, size_t n,
+                         size_t size, vf (*load)(const void *), int columns)
+{
+    float lane[COLUMNS][DOT_LANES];
+    for (size_t pass = 0; pass < DOT_LANES; pass += VL) {
+        vf sum[COLUMNS];
+        UNROLL
+        for (int c = 0; c < columns; c++)
+            sum[c] = vf_zero();
+        for (size_t i = pass; i < n; i += DOT_LANES) {
+            const vf w = load(row + i * size);
+            UNROLL
+            for (int c = 0; c < columns; c++)
+                sum[c] = vf_fma(w, vf_load(x + (size_t)c * n + i), sum[c]);
+        }
+        UNROLL
+        for (int c = 0; c < columns; c++)
+            vf_store(lane[c] + pass, sum[c]);
+    }
+    for (int c = 0; c < columns; c++)
+        y[(size_t)c * stride] = sum_lanes(lane[c]);
+}
+
+#define FEW(name, size)                                                                            \
+    static void few_##name(float *y, size_t stride, const uint8_t *row, const void *x,             \
+                           size_t vectors, size_t n)                                               \
+    {                                                                                              \
+        const float *in = x;                                                                       \
+        for (; vectors >= COLUMNS; vectors -= COLUMNS, in += COLUMNS * n, y += COLUMNS * stride)   \
+            multiply_row(y, stride, row, in, n, size, vf_load_##name, COLUMNS);                    \
+        for (; vectors >= 2; vectors -= 2, in += 2 * n, y += 2 * stride)                           \
+            multiply_row(y, stride, row, in, n, size, vf_load_##name, 2);                          \
+        if (vectors > 0)                                                                           \
+            multiply_row(y, stride, row, in, n, size, vf_load_##name, 1);                          \
+    }
+FEW(f32, 4)
+FEW(f16, 2)
+FEW(bf16, 2)
+
 static void init_float(struct dot_kernels *k)
 {
     k->add_float = add_float;
@@ -153,7 +171,7 @@ static void init_float(struct dot_kernels *k)
             k->pack[type] = dot_pack_float;
             k->multiply[type] = multiply_float;
         }
-    k->row[DTYPE_F32] = row_f32;
-    k->row[DTYPE_F16] = row_f16;
-    k->row[DTYPE_BF16] = row_bf16;
+    k->few[DTYPE_F32] = few_f32;
+    k->few[DTYPE_F16] = few_f16;
+    k->few[DTYPE_BF16] = few_bf16;
 }
