@@ -21,6 +21,10 @@ static const struct gptq_engine *choose_engine(unsigned cpu)
     if (cpu & CPU_AVX2)
         return &gptq_engine_avx2;
 #endif
+#if defined(QUERN_NEON)
+    if (cpu & CPU_NEON)
+        return &gptq_engine_neon;
+#endif
     (void)cpu;
     return &gptq_engine_scalar;
 }

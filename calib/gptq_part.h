@@ -33,6 +33,7 @@ struct gptq_engine {
     gptq_loss_fn loss;
 };
 
-extern const struct gptq_engine gptq_engine_scalar, gptq_engine_avx2, gptq_engine_avx512;
+extern const struct gptq_engine gptq_engine_scalar, gptq_engine_avx2, gptq_engine_avx512,
+    gptq_engine_neon;
 
 #endif

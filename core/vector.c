@@ -88,5 +88,9 @@ void vector_init(struct vector_kernels *v, unsigned cpu)
     if (cpu & CPU_AVX512VNNI)
         vector_init_avx512(v);
 #endif
+#if defined(QUERN_NEON)
+    if (cpu & CPU_NEON)
+        vector_init_neon(v);
+#endif
     (void)cpu;
 }

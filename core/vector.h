@@ -29,5 +29,6 @@ void vector_init(struct vector_kernels *v, unsigned cpu);
 
 void vector_init_avx2(struct vector_kernels *v);
 void vector_init_avx512(struct vector_kernels *v);
+void vector_init_neon(struct vector_kernels *v);
 
 #endif

@@ -1,4 +1,4 @@
-/* vector_impl.h - vector.h in vectors of VL floats, VL = 8 or 16; included by the files that
+/* vector_impl.h - vector.h in vectors of VL floats, VL = 4, 8 or 16; included by the files that
  * define, besides VL,
  *
  *   vf                            a vector of floats

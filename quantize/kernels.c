@@ -21,5 +21,15 @@ void kernels_init(struct kernels *k, unsigned cpu)
         lookup_init_avx2(k);
     }
 #endif
+#if defined(QUERN_NEON)
+    if (cpu & CPU_NEON) {
+        k->name = "neon";
+        decode_init_neon(k);
+        plain_init_neon(k);
+        affine_init_neon(k);
+        symmetric_init_neon(k);
+        lookup_init_neon(k);
+    }
+#endif
     (void)cpu;
 }

@@ -7,7 +7,8 @@
  * const afterwards and passed down.
  *
  * To add a kernel: a static function in <family>.c, its pointer in that file's
- * *_init_scalar; a faster one in <family>_avx2.c, set in *_init_avx2.
+ * *_init_scalar; a faster one in <family>_avx2.c, set in *_init_avx2, or
+ * in <family>_neon.c.
  */
 #ifndef QUANTIZE_KERNELS_H
 #define QUANTIZE_KERNELS_H
@@ -28,7 +29,7 @@ struct error_sums;
 struct dot_kernels;
 
 struct kernels {
-    const char *name;                  /* "scalar", "avx2": for logs and tables */
+    const char *name;                  /* "scalar", "avx2", "neon": for logs and tables */
     encode_row_fn encode[DTYPE_COUNT]; /* NULL: a type that is only read */
     decode_row_fn decode[DTYPE_COUNT]; /* every type has one */
 
@@ -51,13 +52,18 @@ void kernels_init(struct kernels *k, unsigned cpu);
 /* The families; each sets the pointers that it has. */
 void decode_init_scalar(struct kernels *k);
 void decode_init_avx2(struct kernels *k);
+void decode_init_neon(struct kernels *k);
 void plain_init_scalar(struct kernels *k); /* F32, F16, BF16, errors, the finite check */
 void plain_init_avx2(struct kernels *k);
+void plain_init_neon(struct kernels *k);
 void affine_init_scalar(struct kernels *k); /* scale and min: Q4_1 Q5_1 Q2_K Q4_K Q5_K */
 void affine_init_avx2(struct kernels *k);
+void affine_init_neon(struct kernels *k);
 void symmetric_init_scalar(struct kernels *k); /* scale alone: Q4_0 Q5_0 Q8_0 Q3_K Q6_K */
 void symmetric_init_avx2(struct kernels *k);
+void symmetric_init_neon(struct kernels *k);
 void lookup_init_scalar(struct kernels *k); /* tables: IQ4_NL IQ4_XS MXFP4 TQ1_0 TQ2_0 */
 void lookup_init_avx2(struct kernels *k);
+void lookup_init_neon(struct kernels *k);
 
 #endif

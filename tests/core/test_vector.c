@@ -1,9 +1,9 @@
 /* Every version against the reference, byte for byte, and the reference against libm in double. */
 #include "core/vector.h"
 
-#include "core/cpu.h"
 #include "core/half.h"
 #include "core/rng.h"
+#include "tests/core/versions.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -18,7 +18,8 @@
 
 enum { LENGTHS = 70 };
 
-static struct vector_kernels level[3];
+static const struct version *here[VERSIONS];
+static struct vector_kernels level[VERSIONS];
 static size_t levels;
 
 enum kind { NORMAL, LARGE, EDGES, ODD, KINDS };
@@ -81,7 +82,6 @@ static void compare(const float *a, const float *b, size_t n, const char *what, 
 
 static void every_version_gives_the_same_bytes(void **state)
 {
-    static const char *const name[] = {"scalar", "avx2", "avx512"};
     (void)state;
     for (int kind = 0; kind < KINDS; kind++)
         for (size_t n = 1; n <= LENGTHS; n++) {
@@ -92,11 +92,11 @@ static void every_version_gives_the_same_bytes(void **state)
                 assert_true(same((double)want.max, (double)got.max));
                 assert_true(same(want.squares, got.squares));
                 assert_true(same(want.total, got.total));
-                compare(want.exp, got.exp, n, "exp", name[l]);
-                compare(want.gate, got.gate, n, "silu_gate", name[l]);
-                compare(want.added, got.added, n, "add", name[l]);
-                compare(want.scaled, got.scaled, n, "scale", name[l]);
-                compare(want.product, got.product, n, "multiply", name[l]);
+                compare(want.exp, got.exp, n, "exp", here[l]->name);
+                compare(want.gate, got.gate, n, "silu_gate", here[l]->name);
+                compare(want.added, got.added, n, "add", here[l]->name);
+                compare(want.scaled, got.scaled, n, "scale", here[l]->name);
+                compare(want.product, got.product, n, "multiply", here[l]->name);
             }
         }
 }
@@ -154,12 +154,9 @@ static void sums_and_gates_are_what_they_are_called(void **state)
 
 int main(void)
 {
-    const unsigned cpu = cpu_features();
-    vector_init(&level[levels++], 0);
-    if (cpu & CPU_AVX2)
-        vector_init(&level[levels++], CPU_AVX2);
-    if (cpu & CPU_AVX512VNNI)
-        vector_init(&level[levels++], cpu);
+    levels = versions_here(here);
+    for (size_t l = 0; l < levels; l++)
+        vector_init(&level[l], here[l]->cpu);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exp_is_within_two_units),
         cmocka_unit_test(exp_ends),

@@ -1,9 +1,9 @@
 /* Products against the reference, byte for byte, and the reference against sums in double. */
-#include "core/cpu.h"
 #include "core/half.h"
 #include "core/mem.h"
 #include "quantize/codec.h"
 #include "quantize/dot.h"
+#include "tests/core/versions.h"
 #include "tests/quantize/sample_weights.h"
 
 #include <math.h>
@@ -16,21 +16,9 @@
 
 #include <cmocka.h>
 
-/* What a machine may have, each with what it cannot be without. */
-static const struct {
-    const char *name;
-    unsigned cpu;
-} versions[] = {
-    {"scalar", 0},
-    {"avx2", CPU_AVX2},
-    {"avx512", CPU_AVX2 | CPU_AVX512VNNI},
-    {"neon", CPU_NEON},
-    {"dotprod", CPU_NEON | CPU_DOTPROD},
-};
-enum { LEVELS = sizeof versions / sizeof *versions };
-
 static struct kernels codecs;
-static struct dot_kernels level[LEVELS];
+static const struct version *here[VERSIONS];
+static struct dot_kernels level[VERSIONS];
 static size_t levels;
 
 static const struct dot_kernels *ref(void) { return &level[0]; }
@@ -319,21 +307,16 @@ static void eight_bits_are_near_and_what_is_not_finite_shows(void **state)
 static void fewer_features_choose_slower_versions(void **state)
 {
     (void)state;
-    const unsigned cpu = cpu_features();
-    size_t l = 0;
-    for (size_t i = 0; i < LEVELS; i++)
-        if ((versions[i].cpu & cpu) == versions[i].cpu)
-            assert_string_equal(level[l++].name, versions[i].name);
-    assert_int_equal(l, levels);
+    for (size_t l = 0; l < levels; l++)
+        assert_string_equal(level[l].name, here[l]->name);
 }
 
 int main(void)
 {
-    const unsigned cpu = cpu_features();
-    kernels_init(&codecs, cpu);
-    for (size_t i = 0; i < LEVELS; i++)
-        if ((versions[i].cpu & cpu) == versions[i].cpu)
-            dot_init(&level[levels++], &codecs, versions[i].cpu);
+    kernels_init(&codecs, cpu_features());
+    levels = versions_here(here);
+    for (size_t l = 0; l < levels; l++)
+        dot_init(&level[l], &codecs, here[l]->cpu);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fewer_features_choose_slower_versions),
         cmocka_unit_test(the_reference_is_the_product),

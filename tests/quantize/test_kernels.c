@@ -165,8 +165,14 @@ static void without_features_the_reference_is_used(void **state)
 {
     (void)state;
     assert_string_equal(ref.name, "scalar");
+    const unsigned cpu = cpu_features();
 #if defined(QUERN_AVX2)
-    assert_string_equal(fast.name, cpu_features() & CPU_AVX2 ? "avx2" : "scalar");
+    assert_string_equal(fast.name, cpu & CPU_AVX2 ? "avx2" : "scalar");
+#elif defined(QUERN_NEON)
+    assert_string_equal(fast.name, cpu & CPU_NEON ? "neon" : "scalar");
+#else
+    (void)cpu;
+    assert_string_equal(fast.name, "scalar");
 #endif
 }
 
