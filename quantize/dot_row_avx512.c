@@ -1,4 +1,4 @@
-/* dot_row_avx512.c - dot products of rows in AVX-512 VNNI; scales and minima are unpacked as in
+/* dot_row_avx512.c - rows times a few x in AVX-512 VNNI; scales and minima are unpacked as in
  * AVX2.  Same bytes as the reference: integers are exact in any order, and floats are added in
  * the reference's. */
 #include "quantize/dot.h"
@@ -6,6 +6,9 @@
 #include "quantize/dot_panel.h"
 #include "quantize/dot_row_impl.h"
 #include "quantize/dot_unpack_avx2.h"
+
+/* x that a row meets at a time, and its super-blocks. */
+enum { COLUMNS = 2, RUN = 4 };
 
 #define LANES(a, b, c, d) _mm512_setr_epi64(a, a, b, b, c, c, d, d)
 
@@ -125,47 +128,119 @@ INLINE __m512i spread_scales(__m256i scale, int groups)
                                     _mm512_castsi256_si512(scale));
 }
 
-INLINE float add_super(float y, const struct super *w, const __m512i u[4],
-                       const struct dot_super_input *x, int codes, int groups)
+/* The products of a super-block with 256 codes of an x, times their scales. */
+INLINE __m512i multiply_super(const __m512i u[4], const __m512i scale[4], const int8_t *q,
+                              int codes)
 {
-    const __m512i all = spread_scales(w->scale, groups);
-    const __m512i scale[4] = {
-        _mm512_shuffle_epi32(all, _MM_PERM_AAAA), _mm512_shuffle_epi32(all, _MM_PERM_BBBB),
-        _mm512_shuffle_epi32(all, _MM_PERM_CCCC), _mm512_shuffle_epi32(all, _MM_PERM_DDDD)};
     __m512i part[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     UNROLL
     for (int i = 0; i < 4; i++) {
-        const __m512i q = load64(x->q + 64 * i);
+        const __m512i x = load64(q + 64 * i);
         __m512i *dot = &part[i % 2];
         if (codes == CODES_TERNARY)
-            *dot = _mm512_dpbusd_epi32(*dot, u[i], q);
+            *dot = _mm512_dpbusd_epi32(*dot, u[i], x);
         else if (codes == CODES_SIGNED) /* would saturate in 16 bits */
             *dot = _mm512_add_epi32(
-                *dot, _mm512_mullo_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), u[i], q),
+                *dot, _mm512_mullo_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), u[i], x),
                                          _mm512_srai_epi32(scale[i], 16)));
         else
-            *dot = _mm512_dpwssd_epi32(*dot, _mm512_maddubs_epi16(u[i], q), scale[i]);
+            *dot = _mm512_dpwssd_epi32(*dot, _mm512_maddubs_epi16(u[i], x), scale[i]);
     }
-    const __m512i dot = _mm512_add_epi32(part[0], part[1]);
-    const __m256i parts =
-        _mm256_add_epi32(_mm512_castsi512_si256(dot), _mm512_extracti64x4_epi64(dot, 1));
-    return finish_super(y, parts, w, x, codes == CODES_MIN, codes == CODES_SIGNED ? 7 : codes,
-                        groups);
+    return _mm512_add_epi32(part[0], part[1]);
 }
 
-INLINE float row_supers(const uint8_t *row, const struct dot_super_input *x, size_t n, size_t bytes,
-                        void (*unpack)(struct super *, const uint8_t *),
-                        void (*unpack_codes)(__m512i *, const uint8_t *), int codes, int groups)
+/* The sums of four vectors. */
+INLINE __m128i sums_of_four(const __m128i p[RUN])
 {
-    float y = 0.0f;
-    for (; n > 0; n -= SUPER_ELEMS, row += bytes, x++) {
-        struct super w; /* of its codes nothing is used, nor computed */
+    const __m128i a = _mm_add_epi32(_mm_unpacklo_epi32(p[0], p[1]), _mm_unpackhi_epi32(p[0], p[1]));
+    const __m128i b = _mm_add_epi32(_mm_unpacklo_epi32(p[2], p[3]), _mm_unpackhi_epi32(p[2], p[3]));
+    return _mm_add_epi32(_mm_unpacklo_epi64(a, b), _mm_unpackhi_epi64(a, b));
+}
+
+INLINE __m128i wide_sums_of_four(const __m512i p[RUN])
+{
+    const __m512i a =
+        _mm512_add_epi32(_mm512_unpacklo_epi32(p[0], p[1]), _mm512_unpackhi_epi32(p[0], p[1]));
+    const __m512i b =
+        _mm512_add_epi32(_mm512_unpacklo_epi32(p[2], p[3]), _mm512_unpackhi_epi32(p[2], p[3]));
+    const __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    const __m256i half =
+        _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+/* How super-blocks of a type are taken apart; of the codes that `unpack` gives none are used, nor
+ * computed. */
+struct super_type {
+    size_t bytes;
+    void (*unpack)(struct super *, const uint8_t *);
+    void (*unpack_codes)(__m512i *, const uint8_t *);
+    int codes, groups;
+};
+
+/* y[c] += the terms of up to four super-blocks, one after the other. */
+INLINE void add_run(float y[COLUMNS], int columns, struct super_type t, const uint8_t *row,
+                    const struct dot_super_input *x, size_t apart, size_t count)
+{
+    const bool has_min = t.codes == CODES_MIN;
+    const int offset = t.codes == CODES_SIGNED ? 7 : t.codes;
+    __m512i dot[COLUMNS][RUN];
+    __m128i low[COLUMNS][RUN];
+    __m128 d[RUN];
+    UNROLL
+    for (size_t b = 0; b < RUN; b++) {
+        struct super w;
         __m512i u[4];
-        unpack(&w, row);
-        unpack_codes(u, row);
-        y = add_super(y, &w, u, x, codes, groups);
+        if (b >= count) {
+            d[b] = _mm_setzero_ps();
+            for (int c = 0; c < columns; c++) {
+                dot[c][b] = _mm512_setzero_si512();
+                low[c][b] = _mm_setzero_si128();
+            }
+            continue;
+        }
+        t.unpack(&w, row + b * t.bytes);
+        t.unpack_codes(u, row + b * t.bytes);
+        const __m512i all = spread_scales(w.scale, t.groups);
+        const __m512i scale[4] = {
+            _mm512_shuffle_epi32(all, _MM_PERM_AAAA), _mm512_shuffle_epi32(all, _MM_PERM_BBBB),
+            _mm512_shuffle_epi32(all, _MM_PERM_CCCC), _mm512_shuffle_epi32(all, _MM_PERM_DDDD)};
+        d[b] = w.d;
+        UNROLL
+        for (int c = 0; c < columns; c++) {
+            const struct dot_super_input *in = x + (size_t)c * apart + b;
+            dot[c][b] = multiply_super(u, scale, in->q, t.codes);
+            low[c][b] = multiply_minima(&w, in, has_min, t.groups);
+        }
     }
-    return y;
+    const __m128 d01 = _mm_unpacklo_ps(d[0], d[1]), d23 = _mm_unpacklo_ps(d[2], d[3]);
+    UNROLL
+    for (int c = 0; c < columns; c++) {
+        const struct dot_super_input *in = x + (size_t)c * apart;
+        const __m128i sum = wide_sums_of_four(dot[c]), min = sums_of_four(low[c]);
+        const __m128i whole = has_min ? sum : _mm_sub_epi32(sum, _mm_slli_epi32(min, offset));
+        __m128 term = _mm_mul_ps(_mm_movelh_ps(d01, d23), _mm_cvtepi32_ps(whole));
+        if (has_min)
+            term = _mm_sub_ps(term, _mm_mul_ps(_mm_movehl_ps(d23, d01), _mm_cvtepi32_ps(min)));
+        float terms[RUN];
+        _mm_storeu_ps(terms, term);
+        for (size_t b = 0; b < count; b++)
+            y[c] += terms[b] * in[b].d;
+    }
+}
+
+INLINE void few_supers(float *y, size_t stride, const uint8_t *row, const struct dot_super_input *x,
+                       size_t n, int columns, struct super_type t)
+{
+    const size_t blocks = n / SUPER_ELEMS;
+    float sum[COLUMNS] = {0};
+    size_t b = 0;
+    for (; b + RUN <= blocks; b += RUN)
+        add_run(sum, columns, t, row + b * t.bytes, x + b, blocks, RUN);
+    if (b < blocks)
+        add_run(sum, columns, t, row + b * t.bytes, x + b, blocks, blocks - b);
+    for (int c = 0; c < columns; c++)
+        y[(size_t)c * stride] = sum[c];
 }
 
 /* Sixteen bytes at p in each of four blocks. */
@@ -275,51 +350,72 @@ INLINE __m256 halves_of_eight(const uint8_t *piece, size_t bytes, int from)
         _mm512_permutex2var_epi16(load64(piece), word, load64(piece + 4 * bytes))));
 }
 
-INLINE __m256 add_blocks(__m256 y, const uint8_t *piece, const struct dot_block_input *x,
-                         size_t bytes, void (*unpack)(struct blocks *, const uint8_t *),
-                         struct halves (*unpack_codes)(const uint8_t *), int codes)
+/* As with super-blocks. */
+struct block_type {
+    size_t bytes;
+    void (*unpack)(struct blocks *, const uint8_t *);
+    struct halves (*unpack_codes)(const uint8_t *);
+    int codes;
+};
+
+INLINE void add_blocks(__m256 y[COLUMNS], int columns, struct block_type t, const uint8_t *piece,
+                       const struct dot_block_input *x, size_t apart)
 {
-    struct blocks w; /* of its codes nothing is used, nor computed */
-    unpack(&w, piece);
-    if (bytes % 2 == 0 && bytes <= 20) {
-        w.d = halves_of_eight(piece, bytes, 0);
-        if (codes == CODES_MIN)
-            w.m = halves_of_eight(piece, bytes, 1);
+    struct blocks w;
+    t.unpack(&w, piece);
+    if (t.bytes % 2 == 0 && t.bytes <= 20) {
+        w.d = halves_of_eight(piece, t.bytes, 0);
+        if (t.codes == CODES_MIN)
+            w.m = halves_of_eight(piece, t.bytes, 1);
     }
-    const __m256i dot = sums_of_eight(multiply_four(unpack_codes(piece), x->q),
-                                      multiply_four(unpack_codes(piece + 4 * bytes), x->q + 128));
-    return finish_blocks(y, dot, &w, x, codes == CODES_SIGNED ? 7 : codes);
+    const struct halves a = t.unpack_codes(piece), b = t.unpack_codes(piece + 4 * t.bytes);
+    UNROLL
+    for (int c = 0; c < columns; c++) {
+        const struct dot_block_input *in = x + (size_t)c * apart;
+        const __m256i dot = sums_of_eight(multiply_four(a, in->q), multiply_four(b, in->q + 128));
+        y[c] = finish_blocks(y[c], dot, &w, in, t.codes == CODES_SIGNED ? 7 : t.codes);
+    }
 }
 
-INLINE float row_blocks(const uint8_t *row, const struct dot_block_input *x, size_t n, size_t bytes,
-                        void (*unpack)(struct blocks *, const uint8_t *),
-                        struct halves (*unpack_codes)(const uint8_t *), int codes)
+INLINE void few_blocks(float *y, size_t stride, const uint8_t *row, const struct dot_block_input *x,
+                       size_t n, int columns, struct block_type t)
 {
-    __m256 y = _mm256_setzero_ps();
-    for (; n >= DOT_PIECE; n -= DOT_PIECE, row += 8 * bytes, x++)
-        y = add_blocks(y, row, x, bytes, unpack, unpack_codes, codes);
+    const size_t apart = (n + DOT_PIECE - 1) / DOT_PIECE;
+    __m256 sum[COLUMNS];
+    UNROLL
+    for (int c = 0; c < columns; c++)
+        sum[c] = _mm256_setzero_ps();
+    for (; n >= DOT_PIECE; n -= DOT_PIECE, row += 8 * t.bytes, x++)
+        add_blocks(sum, columns, t, row, x, apart);
     if (n > 0) {
         uint8_t last[8 * sizeof(struct block_q8_0)] = {0};
-        memcpy(last, row, n / BLOCK_ELEMS * bytes);
-        y = add_blocks(y, last, x, bytes, unpack, unpack_codes, codes);
+        memcpy(last, row, n / BLOCK_ELEMS * t.bytes);
+        add_blocks(sum, columns, t, last, x, apart);
     }
-    return add_lanes(y);
+    UNROLL
+    for (int c = 0; c < columns; c++)
+        y[(size_t)c * stride] = add_lanes(sum[c]);
 }
 
-#define ROW(name, form, ...)                                                                       \
-    static float row_##name(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,   \
-                            const void *x, size_t n)                                               \
+#define FEW(name, form, type, ...)                                                                 \
+    static void few_##name(float *y, size_t stride, const uint8_t *row, const void *x,             \
+                           size_t vectors, size_t n)                                               \
     {                                                                                              \
-        (void)k, (void)type;                                                                       \
-        return row_##form(row, x, n, sizeof(struct block_##name), unpack_##name, codes_##name,     \
-                          __VA_ARGS__);                                                            \
+        const struct type t = {sizeof(struct block_##name), unpack_##name, codes_##name,           \
+                               __VA_ARGS__};                                                       \
+        const size_t pieces = (n + DOT_PIECE - 1) / DOT_PIECE;                                     \
+        const struct dot_##form##_input *in = x;                                                   \
+        for (; vectors >= COLUMNS; vectors -= COLUMNS, y += COLUMNS * stride)                      \
+            few_##form##s(y, stride, row, in, n, COLUMNS, t), in += COLUMNS * pieces;              \
+        for (; vectors > 0; vectors--, y += stride)                                                \
+            few_##form##s(y, stride, row, in, n, 1, t), in += pieces;                              \
     }
-#define BLOCKS(ID, name, codes)         ROW(name, blocks, codes)
-#define SUPERS(ID, name, codes, groups) ROW(name, supers, codes, groups)
+#define BLOCKS(ID, name, codes)         FEW(name, block, block_type, codes)
+#define SUPERS(ID, name, codes, groups) FEW(name, super, super_type, codes, groups)
 PANEL_TYPES(BLOCKS, SUPERS)
 
 void dot_row_init_avx512(struct dot_kernels *k)
 {
-#define SET(ID, name, ...) k->row[DTYPE_##ID] = row_##name;
+#define SET(ID, name, ...) k->few[DTYPE_##ID] = few_##name;
     PANEL_TYPES(SET, SET)
 }
