@@ -81,8 +81,8 @@ static bool open_all(struct calibrate *c, const struct calibrate_options *o, str
         !source_open(&c->source, o->source, o->kernels, err) || !open_through(c, o, err) ||
         !open_corpus(c, o, err) || !describe(c, o, err))
         return false;
-    c->converted = arena_printf(&c->arena, "%s.source.gguf", o->out);
-    if (!c->converted)
+    if (strcmp(runs->given.container->name, "GGUF") != 0 &&
+        !(c->converted = arena_printf(&c->arena, "%s.source.gguf", o->out)))
         return err_set(err, ERR_MEMORY, "no memory for a name");
     if (!source_ready(runs, c->converted, o->kernels, o->pool, o->progress, err))
         return false;
@@ -112,8 +112,7 @@ bool calibrate_open(struct calibrate *c, const struct calibrate_options *o, stru
 bool calibrate_run(struct calibrate *c, struct collect_result *result, struct err *err)
 {
     const bool ok = collect_run(&c->collect, result, err);
-    if (ok || err->code == ERR_NUMERIC)
-        unlink(c->converted);
+    c->stays = !ok && err->code != ERR_NUMERIC;
     return ok;
 }
 
@@ -122,6 +121,8 @@ void calibrate_close(struct calibrate *c)
     corpus_close(&c->corpus);
     source_close(&c->through);
     source_close(&c->source);
+    if (c->converted && !c->stays)
+        unlink(c->converted);
     arena_close(&c->arena);
     *c = (struct calibrate){0};
 }

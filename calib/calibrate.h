@@ -29,7 +29,8 @@ struct calibrate {
     char vocabulary[HASH_TEXT];
     struct arena arena;
     struct calib_info info;
-    char *converted; /* a file beside the output that the source, if it is no GGUF, becomes */
+    char *converted; /* a file beside the output that the source becomes; NULL: it is a GGUF */
+    bool stays;      /* for a run that goes on with it */
     struct collect_options collect;
 };
 
@@ -39,6 +40,8 @@ bool calibrate_open(struct calibrate *c, const struct calibrate_options *o, stru
 
 /* Writes the file (calib/collect.h). */
 bool calibrate_run(struct calibrate *c, struct collect_result *result, struct err *err);
+
+/* Removes the converted source, unless the run was stopped and can go on. */
 void calibrate_close(struct calibrate *c);
 
 #endif

@@ -374,6 +374,8 @@ bool collect_run(const struct collect_options *o, struct collect_result *result,
     bool ok = calib_writer_open(&c.writer, o->path, o->force, o->info, err) &&
               open_folder(&c, err) && run_all(&c, err);
     const bool keep = !ok && err->code != ERR_NUMERIC;
+    if (!ok && err->code == ERR_STOPPED)
+        err_set(err, ERR_STOPPED, "stopped; the same command goes on with what is in %s", c.folder);
     stream_file_close(&c.stream, keep);
     if (c.folder && !keep)
         remove_folder(&c);

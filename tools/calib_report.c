@@ -142,24 +142,43 @@ static void add_group(struct table *t, const struct calib_group *g)
         table_mark(t);
 }
 
-/* What does not show in a number of the table. */
+/* So many of something, and the first input that has one. */
+struct count {
+    size_t inputs, experts;
+    const char *first;
+};
+
+static void count_one(struct count *c, const struct calib_group *g, size_t experts)
+{
+    if (experts == 0)
+        return;
+    c->first = c->first ? c->first : g->name;
+    c->inputs++;
+    c->experts += experts;
+}
+
 static void print_notes(const struct calib_store *s)
 {
+    struct count unseen = {0}, few = {0}, few_experts = {0};
+    char name[NAMES];
     for (size_t g = 0; g < s->groups; g++) {
         const struct calib_group *group = &s->group[g];
         const struct coverage c = coverage_of(group);
-        char name[NAMES];
-        text_fit(group->name, 64, name, sizeof name);
-        if (c.unseen)
-            printf("note: %s: %zu of %zu experts saw no token\n", name, c.unseen, group->matrices);
-        if (c.few && group->matrices > 1)
-            printf("note: %s: %zu of %zu experts saw fewer tokens than they have columns (%zu)\n",
-                   name, c.few, group->matrices, group->cols);
-        else if (c.few)
-            printf("note: %s: %" PRIu64
-                   " tokens for %zu columns: a Hessian of so few is not of full rank\n",
-                   name, c.least, group->cols);
+        count_one(&unseen, group, c.unseen);
+        count_one(group->matrices > 1 ? &few_experts : &few, group, c.few);
     }
+    if (unseen.inputs)
+        printf("note: %zu experts of %zu inputs saw no token; the first is in %s\n", unseen.experts,
+               unseen.inputs, text_fit(unseen.first, 64, name, sizeof name));
+    if (few_experts.inputs)
+        printf("note: %zu experts of %zu inputs saw fewer tokens than they have columns; the first "
+               "is in %s\n",
+               few_experts.experts, few_experts.inputs,
+               text_fit(few_experts.first, 64, name, sizeof name));
+    if (few.inputs)
+        printf("note: %zu inputs saw fewer tokens than they have columns (a Hessian is not of full "
+               "rank then); the first is %s\n",
+               few.inputs, text_fit(few.first, 64, name, sizeof name));
 }
 
 bool calib_report_print(const struct calib_store *s, bool json, struct err *err)
