@@ -8,7 +8,7 @@
 #include "quantize/dot_unpack_avx2.h"
 
 /* x that a row meets at a time, and its super-blocks. */
-enum { COLUMNS = 2, RUN = 4 };
+enum { COLUMNS = 4, RUN = 4 };
 
 #define LANES(a, b, c, d) _mm512_setr_epi64(a, a, b, b, c, c, d, d)
 
@@ -407,8 +407,10 @@ INLINE void few_blocks(float *y, size_t stride, const uint8_t *row, const struct
         const struct dot_##form##_input *in = x;                                                   \
         for (; vectors >= COLUMNS; vectors -= COLUMNS, y += COLUMNS * stride)                      \
             few_##form##s(y, stride, row, in, n, COLUMNS, t), in += COLUMNS * pieces;              \
-        for (; vectors > 0; vectors--, y += stride)                                                \
-            few_##form##s(y, stride, row, in, n, 1, t), in += pieces;                              \
+        for (; vectors >= 2; vectors -= 2, y += 2 * stride)                                        \
+            few_##form##s(y, stride, row, in, n, 2, t), in += 2 * pieces;                          \
+        if (vectors > 0)                                                                           \
+            few_##form##s(y, stride, row, in, n, 1, t);                                            \
     }
 #define BLOCKS(ID, name, codes)         FEW(name, block, block_type, codes)
 #define SUPERS(ID, name, codes, groups) FEW(name, super, super_type, codes, groups)

@@ -193,15 +193,23 @@ INLINE void unpack_q3_k(struct super *out, const uint8_t *at)
     out->d = load_half(FIELD(block_q3_k, d));
 }
 
-/* Both sets of eight six-bit numbers that quantize/decode.h draws. */
-INLINE void unpack_scales(struct super *out, const uint8_t *s)
+/* The halves and both sets of eight six-bit numbers that quantize/decode.h draws: the first sixteen
+ * bytes of a block. */
+INLINE void unpack_scales(struct super *out, const uint8_t *at)
 {
-    const uint32_t a = load_u32(s), b = load_u32(s + 4), low = load_u32(s + 8);
-    const uint32_t a_top = (low & 0x0f0f0f0f) | (a >> 2 & 0x30303030);
-    const uint32_t b_top = (low >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030);
-    out->scale = _mm256_cvtepu8_epi16(
-        _mm_setr_epi32((int)(a & 0x3f3f3f3f), (int)a_top, (int)(b & 0x3f3f3f3f), (int)b_top));
+    const __m128i all = load16(at); /* d and m, a, b, low */
+    const __m128i six = _mm_shuffle_epi32(all, 0xed), top = _mm_shuffle_epi32(all, 0xa5);
+    const __m128i low =
+        _mm_and_si128(_mm_srlv_epi32(six, _mm_setr_epi32(0, 0, 0, 4)),
+                      _mm_setr_epi32(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
+    const __m128i high =
+        _mm_and_si128(_mm_srli_epi32(top, 2), _mm_setr_epi32(0, 0x30303030, 0, 0x30303030));
+    out->scale = _mm256_cvtepu8_epi16(_mm_or_si128(low, high));
+    out->d = _mm_cvtph_ps(all);
 }
+
+static_assert(offsetof(struct block_q4_k, scales) == 4 && offsetof(struct block_q5_k, scales) == 4,
+              "twelve bytes of scales follow two halves");
 
 INLINE void unpack_q4_k(struct super *out, const uint8_t *at)
 {
@@ -211,8 +219,7 @@ INLINE void unpack_q4_k(struct super *out, const uint8_t *at)
         out->u[2 * p] = bits_at(qs, 0, 15);
         out->u[2 * p + 1] = bits_at(qs, 4, 15);
     }
-    unpack_scales(out, FIELD(block_q4_k, scales));
-    out->d = load_two_halves(FIELD(block_q4_k, d));
+    unpack_scales(out, at);
 }
 
 INLINE void unpack_q5_k(struct super *out, const uint8_t *at)
@@ -225,8 +232,7 @@ INLINE void unpack_q5_k(struct super *out, const uint8_t *at)
                                    : bits_at(qh, g - 4, 16);
         out->u[g] = _mm256_or_si256(low, high);
     }
-    unpack_scales(out, FIELD(block_q5_k, scales));
-    out->d = load_two_halves(FIELD(block_q5_k, d));
+    unpack_scales(out, at);
 }
 
 INLINE void unpack_q6_k(struct super *out, const uint8_t *at)
