@@ -1,6 +1,7 @@
 #include "calib/calibrated.h"
 
 #include "core/mem.h"
+#include "model/fold.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,18 +13,23 @@ static bool read_factor(struct calibrated *c, struct calibrated_factor *slot, st
     float *upper = NULL;
     if (!calib_triangle(slot->group->cols, &values) || !(upper = mem_alloc(values, sizeof *upper)))
         return err_set(err, ERR_MEMORY, "a Hessian of %zu columns", slot->group->cols);
-    const bool ok = calib_store_hessian(c->store, slot->group, slot->matrix, upper, err) &&
-                    factor_open(&slot->factor, upper, slot->group->cols, &options, err);
+    bool ok = calib_store_hessian(c->store, slot->group, slot->matrix, upper, err);
+    if (ok)
+        fold_hessian(slot->by_col, slot->group->cols, upper);
+    ok = ok && factor_open(&slot->factor, upper, slot->group->cols, &options, err);
     free(upper);
     return ok;
 }
 
 const struct factor *calibrated_factor(struct calibrated *c, const struct calib_group *group,
-                                       size_t matrix, bool tied, struct err *err)
+                                       size_t matrix, const struct plan_tensor *tensor,
+                                       struct err *err)
 {
+    const bool tied = strcmp(tensor->out.name, "token_embd.weight") == 0;
+    const float *by_col = tensor->by_col;
     struct calibrated_factor *oldest = c->factor;
     for (struct calibrated_factor *f = c->factor; f < c->factor + CALIBRATED_FACTORS; f++) {
-        if (f->group == group && f->matrix == matrix && f->tied == tied) {
+        if (f->group == group && f->matrix == matrix && f->tied == tied && f->by_col == by_col) {
             f->used = ++c->uses;
             return &f->factor;
         }
@@ -31,16 +37,11 @@ const struct factor *calibrated_factor(struct calibrated *c, const struct calib_
             oldest = f;
     }
     factor_close(&oldest->factor);
-    *oldest = (struct calibrated_factor){group, matrix, tied, ++c->uses, {0}};
+    *oldest = (struct calibrated_factor){group, matrix, tied, by_col, ++c->uses, {0}};
     if (read_factor(c, oldest, err))
         return &oldest->factor;
     *oldest = (struct calibrated_factor){0};
     return NULL;
-}
-
-static bool is_embedding(const struct produce_item *item)
-{
-    return strcmp(item->tensor->out.name, "token_embd.weight") == 0;
 }
 
 static bool open_scratch(struct calibrated *c, struct err *err)
@@ -68,7 +69,7 @@ static bool begin(void *arg, const struct produce_item *item, size_t matrix, boo
     *plain = group->tokens[matrix] == 0;
     if (*plain)
         return true;
-    const struct factor *f = calibrated_factor(c, group, matrix, is_embedding(item), &why);
+    const struct factor *f = calibrated_factor(c, group, matrix, item->tensor, &why);
     *plain = !f && why.code == ERR_NUMERIC;
     if (*plain)
         return true;

@@ -26,7 +26,8 @@ struct calibrated_factor {
     const struct calib_group *group; /* NULL: none */
     size_t matrix;
     bool tied;
-    unsigned long used; /* the larger, the later */
+    const float *by_col; /* the fold of the inputs (model/fold.h), or NULL */
+    unsigned long used;  /* the larger, the later */
     struct factor factor;
 };
 
@@ -52,10 +53,12 @@ void calibrated_close(struct calibrated *c);
  * is no quantized one. */
 bool calibrated_use(struct calibrated *c, struct produce_item *item);
 
-/* The factor of a matrix of the group, its Hessian read and damped if it is not at hand; it stays until
- * the next but one.  `tied`: the tensor is an embedding as well, and gets a ridge.  Fails with
- * ERR_NUMERIC (no damping helps), ERR_FORMAT, ERR_IO or ERR_MEMORY. */
+/* The factor of a matrix of the group that the tensor is of, its Hessian read, folded as the tensor is
+ * and damped if it is not at hand; it stays until the next but one.  An embedding, which serves
+ * two ends, gets a ridge.  Fails with ERR_NUMERIC (no damping helps), ERR_FORMAT, ERR_IO or
+ * ERR_MEMORY. */
 const struct factor *calibrated_factor(struct calibrated *c, const struct calib_group *group,
-                                       size_t matrix, bool tied, struct err *err);
+                                       size_t matrix, const struct plan_tensor *tensor,
+                                       struct err *err);
 
 #endif

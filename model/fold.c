@@ -202,6 +202,19 @@ int8_t fold_step(double factor)
     return (int8_t)fmin(fmax(step, -FOLD_STEP_MAX), FOLD_STEP_MAX);
 }
 
+void fold_mean_square(const float *by_col, size_t cols, float *mean_square)
+{
+    for (size_t c = 0; by_col && c < cols; c++)
+        mean_square[c] /= by_col[c] * by_col[c];
+}
+
+void fold_hessian(const float *by_col, size_t cols, float *upper)
+{
+    for (size_t i = 0; by_col && i < cols; i++)
+        for (size_t j = i; j < cols; j++)
+            *upper++ /= by_col[i] * by_col[j];
+}
+
 /* The steps of a place's sites lie one behind the other, layer by layer. */
 static size_t count_steps(const struct fold *f, const struct place *at, bool *any)
 {

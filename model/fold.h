@@ -69,6 +69,11 @@ const struct fold_site *fold_find(const struct fold *f, const struct plan_tensor
 float fold_factor(int step);
 int8_t fold_step(double factor);
 
+/* What calibration found of a tensor's inputs, as they are behind its fold: of each column the mean
+ * square, and the Hessian's upper triangle, row by row.  Unchanged where by_col is NULL. */
+void fold_mean_square(const float *by_col, size_t cols, float *mean_square);
+void fold_hessian(const float *by_col, size_t cols, float *upper);
+
 /* Writes the steps that are not all 0 as keys "quern.fold.NAME"; reads and applies a file's: true
  * without any.  Fails with ERR_FORMAT (a key of another type or length). */
 void fold_write(const struct fold *f, struct meta *meta);
