@@ -238,11 +238,9 @@ void recipe_model_init(struct recipe_model *model, const struct plan *plan)
 
 const char *recipe_reason_name(enum recipe_reason reason)
 {
-    static const char *const name[] = {[RECIPE_KEPT] = "kept",
-                                       [RECIPE_OWN] = "recipe",
-                                       [RECIPE_RULED] = "rule",
-                                       [RECIPE_ASKED] = "asked",
-                                       [RECIPE_OVERRIDE] = "override"};
+    static const char *const name[] = {
+        [RECIPE_KEPT] = "kept",   [RECIPE_OWN] = "recipe",        [RECIPE_RULED] = "rule",
+        [RECIPE_ASKED] = "asked", [RECIPE_OVERRIDE] = "override", [RECIPE_ALLOCATED] = "allocated"};
     return name[reason];
 }
 

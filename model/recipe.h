@@ -55,14 +55,15 @@ struct recipe_options {
 };
 
 enum recipe_reason {
-    RECIPE_KEPT,     /* not to be quantized, or left: the plan's type */
-    RECIPE_OWN,      /* the recipe's own type */
-    RECIPE_RULED,    /* one of its rules */
-    RECIPE_ASKED,    /* output_type or embedding_type */
-    RECIPE_OVERRIDE, /* an override */
+    RECIPE_KEPT,      /* not to be quantized, or left: the plan's type */
+    RECIPE_OWN,       /* the recipe's own type */
+    RECIPE_RULED,     /* one of its rules */
+    RECIPE_ASKED,     /* output_type or embedding_type */
+    RECIPE_OVERRIDE,  /* an override */
+    RECIPE_ALLOCATED, /* measured to be worth its bytes (tools/make_allocate.h) */
 };
 
-/* "kept", "recipe", "rule", "asked", "override". */
+/* "kept", "recipe", "rule", "asked", "override", "allocated". */
 const char *recipe_reason_name(enum recipe_reason reason);
 
 struct recipe_choice {

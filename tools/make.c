@@ -5,7 +5,7 @@
 #include "formats/imatrix_file.h"
 #include "formats/source_guard.h"
 #include "model/produce.h"
-#include "tools/make_calib.h"
+#include "tools/make_allocate.h"
 #include "tools/make_report.h"
 #include "tools/term.h"
 #include "tools/verify_report.h"
@@ -27,6 +27,7 @@ struct make {
     struct produce_item *item;
     struct produce_result *result;
     uint64_t bytes; /* of the file */
+    json_t *allocation;
 };
 
 /* The type that most of the weights have: names the file where no recipe does. */
@@ -84,32 +85,68 @@ static void choose_own(struct make *m)
     }
 }
 
+static bool choose_types(struct make *m, const struct recipe **chosen, struct err *err)
+{
+    const char *type = m->o->like ? m->o->like : m->o->type;
+    struct recipe_options recipe = m->o->recipe;
+    struct recipe_model model;
+    *chosen = NULL;
+    if (!type) {
+        choose_own(m);
+        return true;
+    }
+    if (!(recipe.recipe = recipe_find(type, err)) ||
+        !recipe_flavour_find(m->o->flavour, &recipe.flavour, err))
+        return false;
+    *chosen = recipe.recipe;
+    recipe.importance = m->o->imatrix || m->o->calib;
+    recipe_model_init(&model, &m->plan);
+    return recipe_assign(&recipe, &model, m->plan.tensor, m->plan.tensors, m->choice, &m->census,
+                         err);
+}
+
+static void set_items(struct make *m)
+{
+    for (size_t i = 0; i < m->plan.tensors; i++)
+        m->item[i] = (struct produce_item){&m->plan.tensor[i], m->choice[i].dtype, NULL, 0, NULL};
+}
+
+/* Types by budget, in place of the recipe's. */
+static bool allocate(struct make *m, struct err *err)
+{
+    struct make_allocation a = {.options = m->o,
+                                .plan = &m->plan,
+                                .calib = &m->calib,
+                                .session = m->s,
+                                .choice = m->choice};
+    if (!make_allocate_wanted(m->o))
+        return true;
+    if (!produce_size(&m->meta, m->item, m->plan.tensors, &a.bytes, err))
+        return false;
+    const bool ok = make_allocate(&a, err);
+    m->allocation = a.report;
+    if (ok && !m->o->like)
+        meta_set_u32(&m->meta, "general.file_type", file_type(m, NULL));
+    set_items(m);
+    return ok;
+}
+
 static bool choose(struct make *m, struct err *err)
 {
     const size_t n = m->plan.tensors;
+    const struct recipe *recipe;
     if (!(m->choice = mem_alloc(n, sizeof *m->choice)) ||
         !(m->item = mem_alloc(n, sizeof *m->item)) ||
         !(m->result = mem_alloc(n, sizeof *m->result)))
         return err_set(err, ERR_MEMORY, "no memory for %zu tensors", n);
-    struct recipe_options recipe = m->o->recipe;
-    if (m->o->type) {
-        struct recipe_model model;
-        if (!(recipe.recipe = recipe_find(m->o->type, err)) ||
-            !recipe_flavour_find(m->o->flavour, &recipe.flavour, err))
-            return false;
-        recipe.importance = m->o->imatrix || m->o->calib;
-        recipe_model_init(&model, &m->plan);
-        if (!recipe_assign(&recipe, &model, m->plan.tensor, n, m->choice, &m->census, err))
-            return false;
-    } else {
-        choose_own(m);
-    }
-    for (size_t i = 0; i < n; i++)
-        m->item[i] = (struct produce_item){&m->plan.tensor[i], m->choice[i].dtype, NULL, 0, NULL};
+    if (!choose_types(m, &recipe, err))
+        return false;
+    set_items(m);
     meta_copy(&m->meta, &m->plan.meta);
     meta_set_u32(&m->meta, "general.quantization_version", 2);
-    meta_set_u32(&m->meta, "general.file_type", file_type(m, recipe.recipe));
-    return check_requantize(m, err);
+    meta_set_u32(&m->meta, "general.file_type", file_type(m, recipe));
+    make_calib_keys(&m->calib, &m->meta);
+    return check_requantize(m, err) && allocate(m, err);
 }
 
 static bool use_importance(struct make *m, struct err *err)
@@ -207,8 +244,11 @@ static void say_plan(struct make *m)
                 m->plan.tensors, term_count(params, weights), term_size(bytes, size));
     session_say(m->s, "output: %s: %s, %s, %.2f bits a weight\n",
                 m->o->out ? m->o->out : "(none: dry run)",
-                m->o->type ? m->o->type : "the source's types", term_size(m->bytes, size),
-                params ? bits / (double)params : 0.0);
+                m->o->like                   ? m->o->like
+                : make_allocate_wanted(m->o) ? "types by budget"
+                : m->o->type                 ? m->o->type
+                                             : "the source's types",
+                term_size(m->bytes, size), params ? bits / (double)params : 0.0);
     say_types(m);
     session_say(m->s, "with:   %d threads, %s kernels\n", pool_threads(m->s->pool),
                 m->s->kernels.name);
@@ -298,15 +338,14 @@ static bool check_sources(const struct make *m, struct err *err)
 static bool run(struct make *m, struct err *err)
 {
     if (!check_outputs(m, err) || !make_calib_check(&m->calib, m->o, err) ||
-        !checkpoint_open(&m->source, m->o->source, err) || !check_sources(m, err) ||
-        !plan_open(&m->plan, &m->source, &m->o->plan, err) ||
+        !make_allocate_check(m->o, err) || !checkpoint_open(&m->source, m->o->source, err) ||
+        !check_sources(m, err) || !plan_open(&m->plan, &m->source, &m->o->plan, err) ||
         !make_calib_open(&m->calib, m->o, &m->plan, m->s, err) || !choose(m, err))
         return false;
     if (m->o->imatrix &&
         (!imatrix_open(&m->imatrix, m->o->imatrix, err) || !use_importance(m, err)))
         return false;
     make_calib_use(&m->calib, m->item, m->plan.tensors, m->s);
-    make_calib_keys(&m->calib, &m->meta);
     if (!produce_size(&m->meta, m->item, m->plan.tensors, &m->bytes, err))
         return false;
     say_plan(m);
@@ -314,6 +353,7 @@ static bool run(struct make *m, struct err *err)
                                  .plan = &m->plan,
                                  .choice = m->choice,
                                  .census = &m->census,
+                                 .allocation = m->allocation,
                                  .result = m->result,
                                  .bytes = m->bytes};
     if (m->o->dry_run)
@@ -331,6 +371,7 @@ bool make_run(const struct make_options *options, struct session *session, struc
     meta_close(&m.meta);
     imatrix_close(&m.imatrix);
     make_calib_close(&m.calib);
+    json_decref(m.allocation);
     plan_close(&m.plan);
     checkpoint_close(&m.source);
     return ok;

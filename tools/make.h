@@ -19,6 +19,10 @@ struct make_options {
     const char *imatrix, *report; /* or NULL */
     const char *method, *quality; /* of tools/make_calib.h; or NULL */
     const char *calib;            /* a calib.h5 or a text; or NULL */
+    const char *like;             /* types of tools/make_allocate.h: a recipe's bytes, or NULL */
+    uint64_t target_size;         /* or of the file, or bits a weight; 0: not */
+    double target_bpw;
+    const char *types, *probe, *sensitivity; /* or NULL */
     bool allow_requantize, allow_nan, dry_run, verify, no_table;
 };
 

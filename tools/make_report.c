@@ -164,6 +164,8 @@ static json_t *make_json(const struct make_report *r, const struct error_figures
         report_figures(total, &all);
     json_object_set_new(root, "total", total);
     json_object_set_new(root, "tensors", tensors);
+    if (r->allocation)
+        json_object_set(root, "allocation", r->allocation);
     if (r->verified)
         json_object_set(root, "verify", r->verified);
     return root;
