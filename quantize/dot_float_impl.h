@@ -127,22 +127,24 @@ static void multiply_float(float *y, size_t stride, const void *panel, size_t ro
 INLINE void multiply_row(float *y, size_t stride, const uint8_t *row, const float *x, size_t n,
                          size_t size, vf (*load)(const void *), int columns)
 {
+    enum { PARTS = DOT_LANES / VL };
     float lane[COLUMNS][DOT_LANES];
-    for (size_t pass = 0; pass < DOT_LANES; pass += VL) {
-        vf sum[COLUMNS];
+    vf sum[COLUMNS][PARTS];
+    UNROLL
+    for (int i = 0; i < columns * PARTS; i++)
+        sum[i / PARTS][i % PARTS] = vf_zero();
+    for (size_t i = 0; i < n; i += DOT_LANES) {
         UNROLL
-        for (int c = 0; c < columns; c++)
-            sum[c] = vf_zero();
-        for (size_t i = pass; i < n; i += DOT_LANES) {
-            const vf w = load(row + i * size);
+        for (size_t p = 0; p < PARTS; p++) {
+            const vf w = load(row + (i + p * VL) * size);
             UNROLL
             for (int c = 0; c < columns; c++)
-                sum[c] = vf_fma(w, vf_load(x + (size_t)c * n + i), sum[c]);
+                sum[c][p] = vf_fma(w, vf_load(x + (size_t)c * n + i + p * VL), sum[c][p]);
         }
-        UNROLL
-        for (int c = 0; c < columns; c++)
-            vf_store(lane[c] + pass, sum[c]);
     }
+    UNROLL
+    for (int i = 0; i < columns * PARTS; i++)
+        vf_store(lane[i / PARTS] + i % PARTS * VL, sum[i / PARTS][i % PARTS]);
     for (int c = 0; c < columns; c++)
         y[(size_t)c * stride] = sum_lanes(lane[c]);
 }
