@@ -115,15 +115,6 @@ static inline void f8_store_bytes(uint8_t out[LANES][4], f8 a, f8 b, f8 c, f8 d)
                         _mm256_shuffle_epi8(_mm256_packus_epi16(ab, cd), by_lane));
 }
 
-static inline void f8_store_int8(int8_t out[4 * LANES], f8 a, f8 b, f8 c, f8 d)
-{
-    const __m256i ab = _mm256_packs_epi32(_mm256_cvttps_epi32(a), _mm256_cvttps_epi32(b));
-    const __m256i cd = _mm256_packs_epi32(_mm256_cvttps_epi32(c), _mm256_cvttps_epi32(d));
-    const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    _mm256_storeu_si256((__m256i *)(void *)out,
-                        _mm256_permutevar8x32_epi32(_mm256_packs_epi16(ab, cd), in_order));
-}
-
 static inline void f8_store_uint8(uint8_t out[LANES], f8 a)
 {
     const __m256i i = _mm256_cvttps_epi32(a);

@@ -218,17 +218,6 @@ static inline void f8_store_bytes(uint8_t out[LANES][4], f8 a, f8 b, f8 c, f8 d)
     }
 }
 
-/* Whole numbers -128..127 of four vectors, one after another. */
-static inline void f8_store_int8(int8_t out[4 * LANES], f8 a, f8 b, f8 c, f8 d)
-{
-    for (int l = 0; l < LANES; l++) {
-        out[l] = (int8_t)a.v[l];
-        out[LANES + l] = (int8_t)b.v[l];
-        out[2 * LANES + l] = (int8_t)c.v[l];
-        out[3 * LANES + l] = (int8_t)d.v[l];
-    }
-}
-
 /* Whole numbers 0..255 in order. */
 static inline void f8_store_uint8(uint8_t out[LANES], f8 a)
 {

@@ -20,12 +20,11 @@ static inline void pack_nibbles32(uint8_t qs[16], const uint8_t *codes)
 /* Bit i of qh is bit 4 of weight i. */
 static inline void pack_fifth_bits32(uint8_t qh[4], const uint8_t *codes)
 {
-    for (int i = 0; i < 4; i++) {
-        int bits = 0;
-        for (int j = 7; j >= 0; j--)
-            bits = bits << 1 | (codes[8 * i + j] >> 4 & 1);
-        qh[i] = (uint8_t)bits;
-    }
+    uint32_t bits = 0;
+    for (int i = 0; i < 32; i++)
+        bits |= (uint32_t)(codes[i] >> 4 & 1) << i;
+    for (int i = 0; i < 4; i++)
+        qh[i] = (uint8_t)(bits >> 8 * i);
 }
 
 /* The low two bits of 256 codes: Q2_K, Q3_K. */

@@ -2,6 +2,7 @@
 #include "quantize/kernels.h"
 
 #include "core/half.h"
+#include "core/inline.h"
 #include "quantize/error.h"
 
 #include <immintrin.h>
@@ -54,7 +55,8 @@ static void encode_bf16(void *restrict dst, const float *restrict src,
 
 /* Four lanes of the sums, in registers along a row. */
 struct lanes4 {
-    __m256d squared, weighted, importance, signal, stored, max_abs;
+    __m256d squared, weighted, importance, signal, stored;
+    __m256d most; /* (x - y)^2 */
 };
 
 static struct lanes4 lanes_load(const struct error_sums *s, int at)
@@ -65,10 +67,11 @@ static struct lanes4 lanes_load(const struct error_sums *s, int at)
         .importance = _mm256_loadu_pd(s->importance + at),
         .signal = _mm256_loadu_pd(s->signal + at),
         .stored = _mm256_loadu_pd(s->stored + at),
-        .max_abs = _mm256_set1_pd(s->max_abs),
+        .most = _mm256_setzero_pd(),
     };
 }
 
+/* The root of a rounded square is the number itself: none is near the ends of a double's range. */
 static void lanes_store(struct error_sums *s, int at, const struct lanes4 *l)
 {
     _mm256_storeu_pd(s->squared + at, l->squared);
@@ -76,23 +79,23 @@ static void lanes_store(struct error_sums *s, int at, const struct lanes4 *l)
     _mm256_storeu_pd(s->importance + at, l->importance);
     _mm256_storeu_pd(s->signal + at, l->signal);
     _mm256_storeu_pd(s->stored + at, l->stored);
-    double max_abs[4];
-    _mm256_storeu_pd(max_abs, l->max_abs);
+    double most[4];
+    _mm256_storeu_pd(most, _mm256_sqrt_pd(l->most));
     for (int i = 0; i < 4; i++)
-        s->max_abs = max_abs[i] > s->max_abs ? max_abs[i] : s->max_abs;
+        s->max_abs = most[i] > s->max_abs ? most[i] : s->max_abs;
 }
 
-static inline void lanes_add(struct lanes4 *l, const float *x, const float *y,
-                             const float *importance)
+/* Squares of floats are exact in doubles: adding one fused rounds as adding one made before. */
+INLINE void lanes_add(struct lanes4 *l, const float *x, const float *y, const float *importance)
 {
     const __m256d a = _mm256_cvtps_pd(_mm_loadu_ps(x));
     const __m256d b = _mm256_cvtps_pd(_mm_loadu_ps(y));
     const __m256d e = _mm256_sub_pd(a, b);
     const __m256d e2 = _mm256_mul_pd(e, e);
     l->squared = _mm256_add_pd(l->squared, e2);
-    l->signal = _mm256_add_pd(l->signal, _mm256_mul_pd(a, a));
-    l->stored = _mm256_add_pd(l->stored, _mm256_mul_pd(b, b));
-    l->max_abs = _mm256_max_pd(_mm256_andnot_pd(_mm256_set1_pd(-0.0), e), l->max_abs);
+    l->most = _mm256_max_pd(e2, l->most);
+    l->signal = _mm256_fmadd_pd(a, a, l->signal);
+    l->stored = _mm256_fmadd_pd(b, b, l->stored);
     if (importance) {
         const __m256d w = _mm256_cvtps_pd(_mm_loadu_ps(importance));
         l->weighted = _mm256_add_pd(l->weighted, _mm256_mul_pd(w, e2));

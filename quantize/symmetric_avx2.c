@@ -2,6 +2,8 @@
 
 #include "quantize/lanes_avx2.h"
 
+#include "quantize/pairs_avx2.h"
+
 #include "quantize/symmetric_impl.h"
 #include "quantize/symmetric_k_impl.h"
 

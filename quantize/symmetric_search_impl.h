@@ -2,11 +2,10 @@
  *
  * Include a lanes header first.  Weight j of the block in lane l is lane l of
  * x[j], decoded as scale * q with q in -half .. half - 1.  What is made small is
- * sum w (x - scale q)^2; w is NULL where all weights count alike.  Given the
- * codes the best scale is (sum w x q) / (sum w q^2), and it takes
- * (sum w x q)^2 / (sum w q^2) off the error, the gain: whatever is tried,
- * the largest gain wins.  Scales are of either sign, for the range of q is not
- * symmetric.
+ * sum w (x - scale q)^2; without importance all w are 1.  Given the codes the best scale
+ * is (sum w x q) / (sum w q^2), and it takes (sum w x q)^2 / (sum w q^2) off the error,
+ * the gain: whatever is tried, the largest gain wins.  Scales are of either sign, for the
+ * range of q is not symmetric.
  */
 #ifndef QUANTIZE_SYMMETRIC_SEARCH_IMPL_H
 #define QUANTIZE_SYMMETRIC_SEARCH_IMPL_H
@@ -53,26 +52,6 @@ static inline f8 code_of(f8 scaled, float half)
     return f8_clamp(f8_round(scaled), f8_set1(-half), f8_set1(half - 1.0f));
 }
 
-/* The sums over the nearest codes of that scale, given by its inverse. */
-static inline struct sums sums_at(const f8 *x, const f8 *w, int n, float half, f8 inverse)
-{
-    struct sums s = {f8_set1(0.0f), f8_set1(0.0f)};
-    if (w)
-        for (int j = 0; j < n; j++) {
-            const f8 q = code_of(f8_mul(x[j], inverse), half);
-            const f8 wq = f8_mul(w[j], q);
-            s.xq = f8_add(s.xq, f8_mul(x[j], wq));
-            s.qq = f8_add(s.qq, f8_mul(q, wq));
-        }
-    else
-        for (int j = 0; j < n; j++) {
-            const f8 q = code_of(f8_mul(x[j], inverse), half);
-            s.xq = f8_add(s.xq, f8_mul(x[j], q));
-            s.qq = f8_add(s.qq, f8_mul(q, q));
-        }
-    return s;
-}
-
 static inline void fit_try(struct fit *best, struct sums s)
 {
     const f8 scale = f8_div(s.xq, s.qq); /* NaN where all codes are 0: never better */
@@ -96,25 +75,12 @@ static inline f8 extremum_of(const f8 *x, int n)
 
 enum { STARTS_MAX = 12 };
 
-/* Where on the grid the extremum is put in turn; negative: extremum and scale differ in sign,
- * so that it may lie at -half. */
+/* Where on the grid the extremum is put in turn, zeros after them; negative: extremum and scale
+ * differ in sign, so that it may lie at -half. */
 struct starts {
     int count;
     float at[STARTS_MAX];
 };
-
-/* The best of those starts, and of the codes nearest to the scale that this one has. */
-static inline struct fit fit_blocks(const f8 *x, const f8 *w, int n, float half,
-                                    const struct starts *starts)
-{
-    const f8 zero = f8_set1(0.0f);
-    const f8 unit = inverse_of(extremum_of(x, n));
-    struct fit best = {f8_set1(-1.0f), zero, zero};
-    for (int i = 0; i < starts->count; i++)
-        fit_try(&best, sums_at(x, w, n, half, f8_mul(unit, f8_set1(starts->at[i]))));
-    fit_try(&best, sums_at(x, w, n, half, inverse_of(best.scale)));
-    return best;
-}
 
 /* Eight blocks of n = 8 or more weights, one after another, to lanes. */
 static inline void load_lanes(f8 *x, const float *src, size_t n)
