@@ -145,13 +145,13 @@ static bool score_window(const struct score_options *o, struct side *side, const
     return true;
 }
 
-/* "perplexity 31.42 +- 0.74" of the windows so far. */
+/* "perplexity 31.42 +- 0.74" of the windows so far: what a narrow terminal has room for. */
 static void tell(struct progress *progress, const struct windows *w, const struct score *score,
                  size_t done)
 {
     char text[64];
     const struct estimate p = perplexity_of(score, done * w->scored);
-    snprintf(text, sizeof text, "perplexity %.4f +- %.4f", p.value, p.error);
+    snprintf(text, sizeof text, "perplexity %.2f +- %.2f", p.value, p.error);
     progress_step(progress, text, w->size);
 }
 
