@@ -89,7 +89,6 @@ static bool search_site(struct site_work *w, struct awq_site *to, struct fold_si
 {
     w->problem.site = s;
     w->problem.mean_square = w->group->mean_square;
-    w->problem.importance = w->o->importance;
     if (!read_hessian(w, s->cols, err))
         return false;
     w->problem.hessian = w->hessian;

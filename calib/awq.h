@@ -24,7 +24,6 @@ struct awq_options {
     const struct kernels *kernels;
     struct pool *pool;
     struct progress *progress;     /* in sites; may be NULL */
-    bool importance;               /* do the encoders get the mean squares? */
     const struct uniform *uniform; /* readers become these groups, not blocks; or NULL */
     size_t rows;                   /* that the search looks at, of a reader, at most; 0: AWQ_ROWS */
 };

@@ -43,14 +43,13 @@ static const struct awq_reader *find_tile(const struct search *s, size_t tile, s
 static void round_row(const struct search *s, const struct awq_reader *r, float *x, void *bytes)
 {
     const size_t cols = s->p->site->cols;
-    const float *importance = s->p->importance ? s->importance : NULL;
     if (r->uniform) {
         uint16_t *scale = bytes;
         uint8_t *code = (uint8_t *)(scale + cols), *zero = code + cols;
-        uniform_encode_row(r->uniform, x, importance, cols, code, scale, zero);
+        uniform_encode_row(r->uniform, x, s->importance, cols, code, scale, zero);
         uniform_decode_row(r->uniform, code, scale, zero, cols, x);
     } else {
-        s->k->encode[r->dtype](bytes, x, importance, cols);
+        s->k->encode[r->dtype](bytes, x, s->importance, cols);
         s->k->decode[r->dtype](x, bytes, cols);
     }
 }

@@ -32,9 +32,8 @@ struct awq_problem {
     const struct fold_site *site; /* cols, channels and how they belong together */
     struct awq_reader reader[FOLD_READERS];
     size_t readers;
-    const float *mean_square; /* of the columns */
+    const float *mean_square; /* of the columns: the encoder's importance, too */
     const float *hessian;     /* cols x cols, row-major: its upper triangle counts */
-    bool importance;          /* does the encoder know the mean squares? */
 };
 
 struct awq_choice {

@@ -67,12 +67,10 @@ static void model_close(struct calibrated_model *m)
     scratch_close(&m->scratch);
 }
 
-static bool scale(struct calibrated_model *m, enum dtype_id type, bool importance, struct awq *a,
-                  struct err *err)
+static bool scale(struct calibrated_model *m, enum dtype_id type, struct awq *a, struct err *err)
 {
     const struct dtype **dtype = mem_alloc(m->plan.tensors, sizeof *dtype);
-    const struct awq_options o = {
-        .kernels = &m->kernels, .pool = m->pool, .importance = importance};
+    const struct awq_options o = {.kernels = &m->kernels, .pool = m->pool};
     for (size_t i = 0; i < m->plan.tensors; i++)
         dtype[i] = m->plan.tensor[i].keep ? m->plan.tensor[i].out.dtype : dtype_get(type);
     const bool ok = awq_open(a, &m->plan, &m->store, dtype, &o, err);
@@ -89,20 +87,18 @@ static void every_architecture_gains_and_stays_itself(void **state)
         struct awq a;
         struct err err = {0};
         model_open(&m, models[i], 2, false);
-        for (int importance = 0; importance < 2; importance++) {
-            if (!scale(&m, DTYPE_Q4_0, importance != 0, &a, &err))
-                fail_msg("%s", err.text);
-            print_message("# %s%s: loss %.4f of plain rounding's, proof %.1e\n", models[i],
-                          importance ? " with importance" : "", a.after / a.before, a.proof);
-            assert_true(a.after < 0.99 * a.before);
-            assert_true(a.proof > 0.0 && a.proof < FOLD_PROOF_BOUND);
-            for (size_t s = 0; s < a.fold.sites; s++) {
-                assert_true(a.site[s].searched);
-                assert_true(a.site[s].choice.after <= a.site[s].choice.before);
-                assert_ptr_equal(a.fold.site[s].reader[0]->by_col, a.fold.site[s].up);
-            }
-            awq_close(&a);
+        if (!scale(&m, DTYPE_Q4_0, &a, &err))
+            fail_msg("%s", err.text);
+        print_message("# %s: loss %.4f of plain rounding's, proof %.1e\n", models[i],
+                      a.after / a.before, a.proof);
+        assert_true(a.after < 0.99 * a.before);
+        assert_true(a.proof > 0.0 && a.proof < FOLD_PROOF_BOUND);
+        for (size_t s = 0; s < a.fold.sites; s++) {
+            assert_true(a.site[s].searched);
+            assert_true(a.site[s].choice.after <= a.site[s].choice.before);
+            assert_ptr_equal(a.fold.site[s].reader[0]->by_col, a.fold.site[s].up);
         }
+        awq_close(&a);
         model_close(&m);
     }
 }
@@ -115,8 +111,8 @@ static void threads_change_no_step(void **state)
     struct err err = {0};
     model_open(&one, "llama", 1, false);
     model_open(&many, "llama", 5, false);
-    assert_true(scale(&one, DTYPE_Q4_0, true, &a, &err));
-    assert_true(scale(&many, DTYPE_Q4_0, true, &b, &err));
+    assert_true(scale(&one, DTYPE_Q4_0, &a, &err));
+    assert_true(scale(&many, DTYPE_Q4_0, &b, &err));
     for (size_t s = 0; s < a.fold.sites; s++)
         assert_memory_equal(a.fold.site[s].step, b.fold.site[s].step, a.fold.site[s].channels);
     assert_true(a.after == b.after && a.proof == b.proof);
@@ -133,7 +129,7 @@ static void types_that_round_nothing_are_left_alone(void **state)
     struct awq a;
     struct err err = {0};
     model_open(&m, "llama", 1, false);
-    assert_true(scale(&m, DTYPE_F16, true, &a, &err));
+    assert_true(scale(&m, DTYPE_F16, &a, &err));
     for (size_t s = 0; s < a.fold.sites; s++) {
         assert_false(a.site[s].searched);
         for (size_t c = 0; c < a.fold.site[s].channels; c++)
@@ -151,7 +147,7 @@ static void importance_is_that_of_the_folded_columns(void **state)
     struct awq a;
     struct err err = {0};
     model_open(&m, "llama", 1, false);
-    assert_true(scale(&m, DTYPE_Q4_0, true, &a, &err));
+    assert_true(scale(&m, DTYPE_Q4_0, &a, &err));
     for (size_t i = 0; i < m.plan.tensors; i++) {
         const struct plan_tensor *t = &m.plan.tensor[i];
         const struct calib_group *g = calib_store_find(&m.store, t->out.name);
@@ -202,11 +198,11 @@ static void what_is_missing_is_named(void **state)
     struct awq a;
     struct err err = {0};
     model_open(&m, "llama", 1, true);
-    assert_false(scale(&m, DTYPE_Q4_0, true, &a, &err));
+    assert_false(scale(&m, DTYPE_Q4_0, &a, &err));
     assert_int_equal(err.code, ERR_USAGE);
     assert_non_null(strstr(err.text, "importance alone"));
     m.store.tensors = 0;
-    assert_false(scale(&m, DTYPE_Q4_0, true, &a, &err));
+    assert_false(scale(&m, DTYPE_Q4_0, &a, &err));
     assert_non_null(strstr(err.text, "blk.0.attn_q.weight"));
     for (size_t i = 0; i < m.plan.tensors; i++) /* and nothing stays folded */
         assert_true(!m.plan.tensor[i].by_col && !m.plan.tensor[i].by_row);

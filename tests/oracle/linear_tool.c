@@ -2,8 +2,8 @@
  *
  *   linear_tool gptq BITS GROUP SYMMETRIC SWEEPS DAMP <IN >OUT
  *   linear_tool round BITS GROUP SYMMETRIC <IN >OUT     the diagonal of H as importance
- *   linear_tool awq BITS GROUP SYMMETRIC IMPORTANCE <IN >OUT
- *   linear_tool awq TYPE IMPORTANCE <IN >OUT
+ *   linear_tool awq BITS GROUP SYMMETRIC <IN >OUT
+ *   linear_tool awq TYPE <IN >OUT
  *   linear_tool factor DAMP <IN >OUT
  *
  * IN: uint64 rows, cols; float W (rows x cols), the upper triangle of H, row by row.
@@ -102,17 +102,16 @@ static bool run_awq(const struct linear_data *d, int args, char **arg, struct er
     struct kernels k;
     struct pool *pool = NULL;
     struct awq_choice choice;
-    const struct uniform form = args == 6 ? form_of(arg + 2) : (struct uniform){0};
-    const struct dtype *dtype = dtype_find(args == 6 ? "F32" : arg[2]);
+    const struct uniform form = args == 5 ? form_of(arg + 2) : (struct uniform){0};
+    const struct dtype *dtype = dtype_find(args == 5 ? "F32" : arg[2]);
     const struct fold_site site = {
         .channels = d->cols, .cols = d->cols, .run = d->cols, .repeats = 1};
     const struct awq_problem p = {
         .site = &site,
-        .reader = {{d->w, d->rows, dtype->id, args == 6 ? &form : NULL}},
+        .reader = {{d->w, d->rows, dtype->id, args == 5 ? &form : NULL}},
         .readers = 1,
         .mean_square = d->mean_square,
         .hessian = d->hessian,
-        .importance = atoi(arg[args - 1]) != 0,
     };
     int8_t *step = mem_alloc(d->cols, 1);
     kernels_init(&k, cpu_features());
@@ -158,7 +157,7 @@ int main(int argc, char **argv)
         ok = run_codes(&d, argv, true, &err);
     else if (ok && strcmp(what, "round") == 0 && argc == 5)
         ok = run_codes(&d, argv, false, &err);
-    else if (ok && strcmp(what, "awq") == 0 && (argc == 6 || argc == 4))
+    else if (ok && strcmp(what, "awq") == 0 && (argc == 5 || argc == 3))
         ok = run_awq(&d, argc, argv, &err);
     else if (ok && strcmp(what, "factor") == 0 && argc == 3)
         ok = run_factor(&d, argv[2], &err);

@@ -1,0 +1,95 @@
+"""AWQ's scales beside an independent search as the paper and its programs have it (Lin et al., arXiv 2306.00978):
+twenty exponents, s = mean |x|^a / sqrt(max * min), with and without the weights' own magnitudes.
+
+usage: test_awq.py BUILD_DIR
+"""
+import gguf
+import numpy as np
+
+import linear
+import tap
+
+GRID = 20
+
+
+def group_rounding(bits, group):
+    """Least to largest value of a group, in whole steps."""
+    def rounded(w):
+        part = w.reshape(len(w), -1, group)
+        low, high = np.minimum(part.min(-1, keepdims=True), 0), np.maximum(part.max(-1, keepdims=True), 0)
+        scale = np.maximum((high - low) / (2**bits - 1), 1e-12).astype(np.float16).astype(np.float64)
+        zero = np.round(-low / scale)
+        return ((np.clip(np.round(part / scale) + zero, 0, 2**bits - 1) - zero) * scale).reshape(w.shape)
+    return rounded
+
+
+def package_rounding(name):
+    kind = getattr(gguf.GGMLQuantizationType, name)
+    return lambda w: gguf.quants.dequantize(gguf.quants.quantize(w.astype(np.float32), kind), kind)
+
+
+def published(w, x, h, rounding, group, duo):
+    """The least loss over the grid, and its scales."""
+    magnitude = np.abs(x).mean(0).astype(np.float64)
+    part = np.abs(w).reshape(len(w), -1, group).astype(np.float64)
+    weight = (part / part.max(-1, keepdims=True)).reshape(w.shape).mean(0)
+    best = (np.inf, None)
+    for i in range(GRID):
+        a = i / GRID
+        s = magnitude**a / (weight ** (1 - a) + 1e-4) if duo else magnitude**a
+        s = np.maximum(s, 1e-4)
+        s /= np.sqrt(s.max() * s.min())
+        loss = linear.loss(w, rounding(w * s) / s, h).sum()
+        if loss < best[0]:
+            best = (loss, s)
+    return best
+
+
+def ours(args, w, h):
+    out = np.frombuffer(linear.run(args, w, h)[:32])
+    total = ((w.astype(np.float64) @ h) * w).sum()
+    return out[0], out[1], out[2] * total, out[3] * total
+
+
+def one(name, args, rounding, group, data, through=None):
+    w, x, h = data
+    a, b, before, after = ours(args, w, h)
+    theirs = [published(w, x, h, rounding, group, duo) for duo in (False, True)]
+    least = min(theirs, key=lambda t: t[0])
+    tap.ok(after <= least[0], f"{name}: no more error than the published search",
+           f"{after / least[0]:.3f} of it; {after / before:.3f} of ours unscaled; a {a:.2f}, b {b:.2f}")
+    if through:  # the same encoder, so that the scales alone differ
+        s = least[1]
+        loss = linear.loss(w, through((w * s).astype(np.float32), h / np.outer(s, s)) / s, h).sum()
+        tap.ok(after <= loss, f"{name}: its scales through our encoder are no better", f"{after / loss:.3f} of it")
+
+
+def searches(rng):
+    x = linear.inputs(rng, 2048, 256)
+    data = linear.weights(rng, 96, 256), x, linear.hessian(x)
+    for bits in (3, 4):
+        for group in (32, 128):
+            through = lambda w, h: linear.decode(linear.run(["round", bits, group, 0], w, h), w, group)[0]
+            one(f"{bits} bits, groups of {group}", ["awq", bits, group, 0], group_rounding(bits, group), group, data,
+                through)
+    for kind in ("Q4_0", "Q5_1"):
+        one(kind, ["awq", kind], package_rounding(kind), 32, data)
+
+
+def figures(rng):
+    """What the program says of its loss is what numpy finds of the weights that come of it."""
+    x = linear.inputs(rng, 1024, 256)
+    w, h = linear.weights(rng, 40, 256), linear.hessian(x)
+    out = linear.run(["awq", 4, 32, 0], w, h)
+    said, s = np.frombuffer(out[:32])[3], np.frombuffer(out[32:], np.float32).astype(np.float64)
+    scaled = (w * s).astype(np.float32)
+    v = linear.decode(linear.run(["round", 4, 32, 0], scaled, h / np.outer(s, s)), w, 32)[0] / s
+    found = linear.loss(w, v, h).sum() / ((w.astype(np.float64) @ h) * w).sum()
+    tap.ok(abs(said / found - 1) < 1e-3, "the loss is what it says", f"{said:.6f} and {found:.6f}")
+    steps = np.log2(s) * 8
+    tap.ok(np.abs(steps - np.round(steps)).max() < 1e-4, "scales are eighth powers of two")
+
+
+tap.run("searches", searches, np.random.default_rng(5))
+tap.run("figures", figures, np.random.default_rng(6))
+tap.done()
