@@ -46,10 +46,10 @@ static bool print_table(const struct bench *b, struct err *err)
         {.title = "type"},
         {.title = "encode M/s", .right = true},
         {.title = "GB/s", .right = true, .dropped = 1},
-        {.title = "% of reading", .right = true},
+        {.title = "reading %", .right = true},
         {.title = "decode M/s", .right = true},
         {.title = "GB/s", .right = true, .dropped = 1},
-        {.title = "% of reading", .right = true},
+        {.title = "reading %", .right = true},
     };
     struct table t = {0};
     table_open(&t, column, sizeof column / sizeof column[0]);

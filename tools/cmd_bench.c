@@ -55,8 +55,8 @@ static bool print_table(const struct speed_pass *p, const struct speed_machine *
         {.title = "tokens", .right = true},
         {.title = "context", .right = true},
         {.title = "tokens/s", .right = true},
-        {.title = "% of reading", .right = true},
-        {.title = "% of multiplying", .right = true},
+        {.title = "reading %", .right = true},
+        {.title = "multiplying %", .right = true, .dropped = 1},
     };
     struct table t = {0};
     table_open(&t, column, sizeof column / sizeof column[0]);
