@@ -28,7 +28,9 @@ LIB    := $(filter-out $(if $(AVX2),,%_avx2.c) $(if $(AVX512),,%_avx512.c) \
 TOOLS  := $(wildcard tools/*.c)
 # What the program's main file does not own, for the tests of tools/.
 SHELL_PARTS := $(filter-out tools/main.c tools/cmd_%.c,$(TOOLS))
-UNIT   := $(patsubst %.c,$(B)/%,$(wildcard tests/*/test_*.c))
+# Folders of tests: all, or those of UNITS="core quantize".
+UNITS   = *
+UNIT   := $(patsubst %.c,$(B)/%,$(wildcard $(UNITS:%=tests/%/test_*.c)))
 HELPER := $(patsubst %.c,$(B)/%,$(filter-out $(wildcard tests/*/test_*.c tests/fuzz/*.c),$(wildcard tests/*/*.c)))
 PYTHON  = $(B)/venv/bin/python
 FUZZ   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -99,12 +101,13 @@ asan:
 tsan:
 	$(MAKE) B=build-tsan OPT="-O1 -g $(TRACK) -fsanitize=thread" units
 
-## neon: the C tests on an emulated AArch64 (Debian)
+## neon: the C tests, or those of UNITS="core quantize", on an emulated AArch64 (Debian)
 ROOT = build-neon/root
 neon:
 	@tests/neon/root.sh $(ROOT)
 	@tools/setup.sh build tests neon
 	@PKG_CONFIG_SYSROOT_DIR=$(ROOT) PKG_CONFIG_LIBDIR=$(ROOT)/usr/lib/aarch64-linux-gnu/pkgconfig \
+	  HARNESS_OPTIONS=j$$(nproc) \
 	  $(MAKE) B=build-neon CC="aarch64-linux-gnu-gcc --sysroot=$(ROOT)" RUN="qemu-aarch64 -L $(ROOT)" units
 
 ## fuzz-NAME: fuzz one reader (gguf, safetensors, config, tokenizer, imatrix, tokenize, base_file) for FUZZ_TIME seconds
@@ -125,7 +128,7 @@ fuzz-library: setup-lint
 
 build-fuzz/%: tests/fuzz/fuzz_%.c fuzz-library
 	@echo '  cc $<'; clang -I. -D_POSIX_C_SOURCE=200809L -std=c11 -g -O1 -fsanitize=fuzzer,$(FUZZ_SANITIZE) \
-	  -pthread $< build-fuzz/libquern.a $(LDLIBS) -o $@
+	  $(HDF5_FLAGS) -pthread $< build-fuzz/libquern.a $(LDLIBS) -o $@
 
 ## lint: layers, sizes, headers, format, cppcheck, clang-tidy
 lint: setup-lint
