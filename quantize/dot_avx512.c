@@ -80,9 +80,10 @@ INLINE void multiply_codes(__m512i dot[COLUMNS][HALVES], int columns, const stru
     }
 }
 
-INLINE void add_to(float *y, __m512 term)
+/* Adds to what is there, or, the first time, to nothing. */
+INLINE void add_to(float *y, __m512 term, bool first)
 {
-    _mm512_store_ps(y, _mm512_add_ps(_mm512_load_ps(y), term));
+    _mm512_store_ps(y, _mm512_add_ps(first ? _mm512_setzero_ps() : _mm512_load_ps(y), term));
 }
 
 /* `min`: the type has minima; else they are what the codes have too much. */
@@ -106,7 +107,7 @@ INLINE void multiply_supers(float y[][DOT_PANEL_ROWS], int columns, const struct
                 if (min)
                     term = _mm512_sub_ps(term, _mm512_mul_ps(_mm512_load_ps(w->m + 16 * h),
                                                              _mm512_cvtepi32_ps(low[c][h])));
-                add_to(y[c] + 16 * h, _mm512_mul_ps(term, dx));
+                add_to(y[c] + 16 * h, _mm512_mul_ps(term, dx), b == 0);
             }
         }
     }
@@ -120,7 +121,7 @@ INLINE void add_lanes(float y[][DOT_PANEL_ROWS], int columns,
         for (int apart = DOT_BLOCKS / 2; apart > 0; apart /= 2)
             for (int i = 0; i < apart; i++)
                 for (int row = 0; row < DOT_PANEL_ROWS; row += 16)
-                    add_to(lane[c][i] + row, _mm512_load_ps(lane[c][i + apart] + row));
+                    add_to(lane[c][i] + row, _mm512_load_ps(lane[c][i + apart] + row), false);
         memcpy(y[c], lane[c][0], sizeof lane[c][0]);
     }
 }
@@ -130,7 +131,6 @@ INLINE void multiply_blocks(float y[][DOT_PANEL_ROWS], int columns, const struct
 {
     const size_t apart = pieces * sizeof *x;
     _Alignas(64) float lane[COLUMNS][DOT_BLOCKS][DOT_PANEL_ROWS];
-    memset(lane, 0, (size_t)columns * sizeof lane[0]);
     for (size_t i = 0; i < pieces; i++, w++, x++)
         for (int b = 0; b < groups; b++) {
             __m512i dot[COLUMNS][HALVES];
@@ -149,7 +149,7 @@ INLINE void multiply_blocks(float y[][DOT_PANEL_ROWS], int columns, const struct
                     if (min)
                         term = _mm512_add_ps(term, _mm512_mul_ps(_mm512_load_ps(w->m[b] + 16 * h),
                                                                  _mm512_cvtepi32_ps(sum)));
-                    add_to(lane[c][b] + 16 * h, _mm512_mul_ps(term, dx));
+                    add_to(lane[c][b] + 16 * h, _mm512_mul_ps(term, dx), i == 0);
                 }
             }
         }
@@ -164,7 +164,7 @@ INLINE void multiply_blocks(float y[][DOT_PANEL_ROWS], int columns, const struct
         const size_t pieces = (n + DOT_PIECE - 1) / DOT_PIECE;                                     \
         const struct input *in = x;                                                                \
         while (vectors > 0) {                                                                      \
-            _Alignas(64) float sum[COLUMNS][DOT_PANEL_ROWS] = {0};                                 \
+            _Alignas(64) float sum[COLUMNS][DOT_PANEL_ROWS];                                       \
             const size_t columns = vectors >= COLUMNS ? COLUMNS : vectors >= 2 ? 2 : 1;            \
             if (columns == COLUMNS)                                                                \
                 multiply_##form(sum, COLUMNS, panel, in, pieces, min, groups);                     \
@@ -173,7 +173,7 @@ INLINE void multiply_blocks(float y[][DOT_PANEL_ROWS], int columns, const struct
             else                                                                                   \
                 multiply_##form(sum, 1, panel, in, pieces, min, groups);                           \
             for (size_t c = 0; c < columns; c++, y += stride)                                      \
-                memcpy(y, sum[c], rows * sizeof *y);                                               \
+                panel_put(y, sum[c], rows);                                                        \
             in += columns * pieces;                                                                \
             vectors -= columns;                                                                    \
         }                                                                                          \

@@ -116,7 +116,7 @@ static void multiply_float(float *y, size_t stride, const void *panel, size_t ro
         else
             multiply_columns(sum, panel, rows, in, padded, 1);
         for (size_t c = 0; c < columns; c++, y += stride)
-            memcpy(y, sum[c], rows * sizeof *y);
+            panel_put(y, sum[c], rows);
         in += columns * padded;
         vectors -= columns;
     }

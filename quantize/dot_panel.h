@@ -13,6 +13,7 @@
 #include "quantize/dot.h"
 
 #include <stdint.h>
+#include <string.h>
 
 struct panel_codes {
     uint8_t step[DOT_PIECE / 4][DOT_PANEL_ROWS][4];
@@ -55,6 +56,15 @@ enum { CODES_TERNARY = 0, CODES_MIN = -1, CODES_SIGNED = -2 };
     SUPERS(IQ4_XS, iq4_xs, CODES_SIGNED, 8)                                                        \
     SUPERS(TQ1_0, tq1_0, CODES_TERNARY, 8)                                                         \
     SUPERS(TQ2_0, tq2_0, CODES_TERNARY, 8)
+
+/* The sums of a panel's rows with one x. */
+INLINE void panel_put(float *y, const float sum[DOT_PANEL_ROWS], size_t rows)
+{
+    if (rows == DOT_PANEL_ROWS)
+        memcpy(y, sum, DOT_PANEL_ROWS * sizeof *y);
+    else
+        memcpy(y, sum, rows * sizeof *y);
+}
 
 static_assert(sizeof(struct panel_block) % 64 == 0 && sizeof(struct panel_super) % 64 == 0,
               "panels follow one another on cache lines");
