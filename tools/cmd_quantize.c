@@ -29,7 +29,7 @@ static bool run_quantize(const struct command *me, int argc, char **argv, struct
          "what `quern calibrate` found; or a text, which is then calibrated on first"},
         {"method", 0, OPT_TEXT, &o.method, "METHOD",
          "gptq: errors are made up for by what calibration knows (default with --calib); rtn: each "
-         "weight by itself"},
+         "weight by itself; awq: with factors that spare the columns that matter; awq+gptq"},
         {"quality", 0, OPT_TEXT, &o.quality, "HOW",
          "gptq's pains: best (the default), or fast, in a third of the time"},
         {"report", 0, OPT_TEXT, &o.report, "FILE.json", "write the table as JSON, too"},

@@ -295,7 +295,7 @@ static bool make_file(struct make *m, struct make_report *report, struct err *er
     if (!produce_gguf(m->o->out, &m->meta, m->item, m->plan.tensors, &o, m->result, err))
         return err->code == ERR_NUMERIC ? err_wrap(err, "%s", m->o->source) : false;
     report->seconds = m->s->progress.clock() - start;
-    make_calib_done(&m->calib);
+    make_calib_made(&m->calib);
     say_after(m);
     return true;
 }
@@ -345,8 +345,8 @@ static bool run(struct make *m, struct err *err)
     if (m->o->imatrix &&
         (!imatrix_open(&m->imatrix, m->o->imatrix, err) || !use_importance(m, err)))
         return false;
-    make_calib_use(&m->calib, m->item, m->plan.tensors, m->s);
-    if (!produce_size(&m->meta, m->item, m->plan.tensors, &m->bytes, err))
+    if (!make_calib_use(&m->calib, &m->plan, m->item, &m->meta, m->s, err) ||
+        !produce_size(&m->meta, m->item, m->plan.tensors, &m->bytes, err))
         return false;
     say_plan(m);
     struct make_report report = {.options = m->o,

@@ -2,6 +2,7 @@
 
 #include "calib/calibrate.h"
 #include "core/cpu.h"
+#include "core/mem.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -10,23 +11,44 @@
 
 static const char method_key[] = "quern.calibration.method";
 
+static const char *const method_name[] = {
+    [MAKE_RTN] = "rtn", [MAKE_GPTQ] = "gptq", [MAKE_AWQ] = "awq", [MAKE_AWQ_GPTQ] = "awq+gptq"};
+
+static bool has_gptq(const struct make_calib *m)
+{
+    return m->method == MAKE_GPTQ || m->method == MAKE_AWQ_GPTQ;
+}
+
+static bool has_awq(const struct make_calib *m)
+{
+    return m->method == MAKE_AWQ || m->method == MAKE_AWQ_GPTQ;
+}
+
+static bool read_method(enum make_method *method, const char *name, struct err *err)
+{
+    for (size_t i = 0; i < sizeof method_name / sizeof method_name[0]; i++)
+        if (strcmp(name, method_name[i]) == 0) {
+            *method = (enum make_method)i;
+            return true;
+        }
+    return err_set(err, ERR_USAGE, "no method '%s'; there are rtn, gptq, awq and awq+gptq", name);
+}
+
 bool make_calib_check(struct make_calib *m, const struct make_options *o, struct err *err)
 {
-    const char *method = o->method ? o->method : o->calib ? "gptq" : "rtn";
     const char *quality = o->quality ? o->quality : "best";
-    *m = (struct make_calib){.method = strcmp(method, "gptq") == 0 ? MAKE_GPTQ : MAKE_RTN,
-                             .fast = strcmp(quality, "fast") == 0};
-    if (m->method != MAKE_GPTQ && strcmp(method, "rtn") != 0)
-        return err_set(err, ERR_USAGE, "no method '%s'; there are rtn and gptq", method);
+    *m = (struct make_calib){.fast = strcmp(quality, "fast") == 0};
+    if (!read_method(&m->method, o->method ? o->method : o->calib ? "gptq" : "rtn", err))
+        return false;
     if (!m->fast && strcmp(quality, "best") != 0)
         return err_set(err, ERR_USAGE, "no quality '%s'; there are fast and best", quality);
-    if (m->method == MAKE_GPTQ && !o->calib)
+    if (m->method != MAKE_RTN && !o->calib)
         return err_set(err, ERR_USAGE,
-                       "--method gptq needs --calib: a file of `quern calibrate`, or a text");
+                       "--method %s needs --calib: a file of `quern calibrate`, or a text",
+                       method_name[m->method]);
     if (o->calib && o->imatrix)
         return err_set(err, ERR_USAGE,
-                       "--calib and --imatrix both have the importance: one of "
-                       "them is enough");
+                       "--calib and --imatrix both have the importance: one of them is enough");
     return true;
 }
 
@@ -85,7 +107,7 @@ static bool make_store(struct make_calib *m, const struct make_options *o, const
 bool make_calib_open(struct make_calib *m, const struct make_options *o, const struct plan *plan,
                      const struct session *s, struct err *err)
 {
-    const struct calibrated_options options = {.importance_only = m->method == MAKE_RTN,
+    const struct calibrated_options options = {.importance_only = !has_gptq(m),
                                                .gptq = {.fast = m->fast, .cpu = cpu_features()}};
     if (!o->calib)
         return true;
@@ -97,21 +119,50 @@ bool make_calib_open(struct make_calib *m, const struct make_options *o, const s
         !calib_store_open(&m->store, text ? m->own : o->calib, err) ||
         !identity_check(&m->store, plan, &s->kernels, err))
         return false;
-    if (m->method == MAKE_GPTQ && !m->store.info.hessians)
+    if (m->method != MAKE_RTN && !m->store.info.hessians)
         return err_set(err, ERR_USAGE,
-                       "%s: has importance alone; --method gptq needs Hessians, --method rtn not",
-                       o->calib);
+                       "%s: has importance alone; --method %s needs Hessians, --method rtn not",
+                       o->calib, method_name[m->method]);
     return calibrated_open(&m->calibrated, &m->store, &options, &s->kernels, s->pool, err);
 }
 
-void make_calib_use(struct make_calib *m, struct produce_item *item, size_t items,
-                    const struct session *s)
+/* Folds the plan: a norm's gains, or rows, take the factors that columns get. */
+static bool fold(struct make_calib *m, struct plan *plan, const struct produce_item *item,
+                 struct meta *meta, struct session *s, struct err *err)
+{
+    const struct awq_options options = {
+        .kernels = &s->kernels, .pool = s->pool, .progress = &s->progress.base};
+    const struct dtype **dtype = mem_alloc(plan->tensors, sizeof *dtype);
+    if (!dtype)
+        return err_set(err, ERR_MEMORY, "no memory for %zu tensors", plan->tensors);
+    for (size_t i = 0; i < plan->tensors; i++)
+        dtype[i] = item[i].dtype;
+    s->progress.base.unit = "sites";
+    const bool ok = awq_open(&m->awq, plan, &m->store, dtype, &options, err);
+    term_progress_clear(&s->progress);
+    s->progress.base.unit = NULL;
+    free(dtype);
+    if (!ok)
+        return false;
+    fold_write(&m->awq.fold, meta);
+    session_say(
+        s,
+        "awq:    factors of %zu sites: loss %.4g, before %.4g; the folded model is the same "
+        "function to %.1e\n",
+        m->awq.fold.sites, m->awq.after, m->awq.before, m->awq.proof);
+    return true;
+}
+
+bool make_calib_use(struct make_calib *m, struct plan *plan, struct produce_item *item,
+                    struct meta *meta, struct session *s, struct err *err)
 {
     size_t quantized = 0, found = 0, encoded = 0;
     const char *missing = NULL;
     if (!m->store.path)
-        return;
-    for (size_t i = 0; i < items; i++) {
+        return true;
+    if (has_awq(m) && !fold(m, plan, item, meta, s, err))
+        return false;
+    for (size_t i = 0; i < plan->tensors; i++) {
         if (item[i].dtype->class != DTYPE_QUANTIZED)
             continue;
         quantized++;
@@ -119,23 +170,23 @@ void make_calib_use(struct make_calib *m, struct produce_item *item, size_t item
             found++;
         else if (!missing)
             missing = item[i].tensor->out.name;
+        if (has_awq(m))
+            awq_use(&m->awq, &item[i]);
         encoded += item[i].encoder != NULL;
     }
     session_say(s, "calib:  %s: %" PRIu64 " tokens cover %zu of %zu tensors%s%s%s\n", m->store.path,
                 m->store.info.tokens, found, quantized, missing ? ", not '" : "",
                 missing ? missing : "", missing ? "'" : "");
-    if (m->method == MAKE_GPTQ)
-        session_say(s, "method: gptq, %s: %zu tensors; the others by plain search\n",
-                    m->fast ? "fast" : "best", encoded);
-    else
-        session_say(s, "method: plain search with importance\n");
+    session_say(s, "method: %s: %zu tensors by gptq, the others by plain search\n",
+                make_calib_name(m), encoded);
+    return true;
 }
 
 const char *make_calib_name(const struct make_calib *m)
 {
-    if (m->method == MAKE_GPTQ)
-        return m->fast ? "gptq, fast" : "gptq, best";
-    return m->store.path ? "importance" : "rtn";
+    static const char *const fast[] = {"rtn", "gptq, fast", "awq", "awq+gptq, fast"};
+    static const char *const best[] = {"rtn", "gptq, best", "awq", "awq+gptq, best"};
+    return m->fast ? fast[m->method] : best[m->method];
 }
 
 void make_calib_keys(const struct make_calib *m, struct meta *meta)
@@ -156,14 +207,16 @@ void make_calib_keys(const struct make_calib *m, struct meta *meta)
                  info->tokens < UINT32_MAX ? (uint32_t)info->tokens : UINT32_MAX);
 }
 
-void make_calib_done(struct make_calib *m)
+void make_calib_made(struct make_calib *m)
 {
+    awq_close(&m->awq);
     if (m->own)
         unlink(m->own);
 }
 
 void make_calib_close(struct make_calib *m)
 {
+    awq_close(&m->awq);
     calibrated_close(&m->calibrated);
     calib_store_close(&m->store);
     free(m->own);

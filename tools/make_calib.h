@@ -6,18 +6,20 @@
 #ifndef TOOLS_MAKE_CALIB_H
 #define TOOLS_MAKE_CALIB_H
 
+#include "calib/awq.h"
 #include "calib/calibrated.h"
 #include "core/json.h"
 #include "tools/make.h"
 
-enum make_method { MAKE_RTN, MAKE_GPTQ };
+enum make_method { MAKE_RTN, MAKE_GPTQ, MAKE_AWQ, MAKE_AWQ_GPTQ };
 
 struct make_calib {
     enum make_method method;
     bool fast;
     struct calib_store store; /* path NULL: no calibration */
     struct calibrated calibrated;
-    char *own; /* the store that was made of a text, or NULL */
+    struct awq awq; /* open between make_calib_use and make_calib_made */
+    char *own;      /* the store that was made of a text, or NULL */
 };
 
 /* What is wrong with --method, --quality and --calib, before anything is read.  ERR_USAGE. */
@@ -28,18 +30,19 @@ bool make_calib_check(struct make_calib *m, const struct make_options *o, struct
 bool make_calib_open(struct make_calib *m, const struct make_options *o, const struct plan *plan,
                      const struct session *s, struct err *err);
 
-/* Gives the items their importance and encoders, and says how many got them. */
-void make_calib_use(struct make_calib *m, struct produce_item *item, size_t items,
-                    const struct session *s);
+/* Gives the plan's items their importance and encoders, and says how many got them; with AWQ the plan
+ * is folded from here to make_calib_made, and *meta says how.  Fails with what awq_open says. */
+bool make_calib_use(struct make_calib *m, struct plan *plan, struct produce_item *item,
+                    struct meta *meta, struct session *s, struct err *err);
 
 /* What was used, as keys of the file. */
 void make_calib_keys(const struct make_calib *m, struct meta *meta);
 
-/* The output is there: a store of its own is not needed any more. */
-void make_calib_done(struct make_calib *m);
+/* The output is there: the plan is as it was, and a store of its own is not needed any more. */
+void make_calib_made(struct make_calib *m);
 void make_calib_close(struct make_calib *m);
 
-/* "gptq, best", "importance", "rtn" */
+/* "gptq, best", "rtn" */
 const char *make_calib_name(const struct make_calib *m);
 
 #endif
