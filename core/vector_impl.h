@@ -73,7 +73,8 @@ static float max(const float *x, size_t n)
     float lane[LANES];
     for (size_t i = 0; i + LANES <= n; i += LANES)
         larger(&most, load(x + i));
-    larger(&most, load_last(x, n, -INFINITY));
+    if (n % LANES != 0)
+        larger(&most, load_last(x, n, -INFINITY));
     store(lane, most);
     return vector_max_lanes(lane);
 }
@@ -113,7 +114,8 @@ static double sum_squares(const float *x, size_t n)
     struct sums s = no_sums();
     for (size_t i = 0; i + LANES <= n; i += LANES)
         add_squares(&s, load(x + i));
-    add_squares(&s, load_last(x, n, 0.0f));
+    if (n % LANES != 0)
+        add_squares(&s, load_last(x, n, 0.0f));
     return end_sums(s);
 }
 
@@ -146,7 +148,8 @@ static double exp_row(float *y, const float *x, float shift, size_t n)
     struct sums s = no_sums();
     for (size_t i = 0; i + LANES <= n; i += LANES)
         store(y + i, add_exp(&s, load(x + i), shift));
-    store_last(y, n, add_exp(&s, load_last(x, n, -INFINITY), shift));
+    if (n % LANES != 0)
+        store_last(y, n, add_exp(&s, load_last(x, n, -INFINITY), shift));
     return end_sums(s);
 }
 
@@ -170,7 +173,8 @@ INLINE struct floats apply(struct floats y, struct floats x, vf (*op)(vf, vf))
     {                                                                                              \
         for (size_t i = 0; i + LANES <= n; i += LANES)                                             \
             store(y + i, apply(load(y + i), load(x + i), op));                                     \
-        store_last(y, n, apply(load_last(y, n, 0.0f), load_last(x, n, 0.0f), op));                 \
+        if (n % LANES != 0)                                                                        \
+            store_last(y, n, apply(load_last(y, n, 0.0f), load_last(x, n, 0.0f), op));             \
     }
 EACH(silu_gate, silu)
 EACH(add, vf_add)
@@ -188,7 +192,8 @@ static void scale(float *y, const float *x, float factor, size_t n)
 {
     for (size_t i = 0; i + LANES <= n; i += LANES)
         store(y + i, scaled(load(x + i), factor));
-    store_last(y, n, scaled(load_last(x, n, 0.0f), factor));
+    if (n % LANES != 0)
+        store_last(y, n, scaled(load_last(x, n, 0.0f), factor));
 }
 
 static void init(struct vector_kernels *v)
