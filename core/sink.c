@@ -10,6 +10,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+enum { SETTLE_BYTES = 4 << 20 };
+
 /* The folder of `path`, in a buffer that the caller frees. */
 static char *folder_of(const char *path)
 {
@@ -89,6 +91,15 @@ bool sink_open(struct sink *s, const char *path, bool force, uint64_t expected, 
     return ok;
 }
 
+/* Once a piece passes the end of a stretch, no thread is likely to be still at the one before. */
+static void settle(const struct sink *s, uint64_t from, uint64_t to)
+{
+    const uint64_t stretch = to / SETTLE_BYTES;
+    if (stretch > from / SETTLE_BYTES && stretch > 1)
+        posix_fadvise(s->fd, (off_t)((stretch - 2) * SETTLE_BYTES), SETTLE_BYTES,
+                      POSIX_FADV_DONTNEED);
+}
+
 bool sink_write_at(const struct sink *s, uint64_t offset, const void *data, size_t size,
                    struct err *err)
 {
@@ -102,12 +113,8 @@ bool sink_write_at(const struct sink *s, uint64_t offset, const void *data, size
                            size - done, offset + done, n < 0 ? strerror(errno) : "disk full");
         done += (size_t)n;
     }
+    settle(s, offset, offset + size);
     return true;
-}
-
-void sink_settle(const struct sink *s, uint64_t offset, uint64_t size)
-{
-    posix_fadvise(s->fd, (off_t)offset, (off_t)size, POSIX_FADV_DONTNEED);
 }
 
 bool sink_write(struct sink *s, const void *data, size_t size, struct err *err)

@@ -33,13 +33,11 @@ bool sink_write(struct sink *s, const void *data, size_t size, struct err *err);
 /* Zero bytes up to the next multiple of `alignment`. */
 bool sink_pad(struct sink *s, size_t alignment, struct err *err);
 
-/* Writes at a place of its own; `end` is not moved. */
+/* Writes at a place of its own; `end` is not moved.  What lies well before it will not be written
+ * again: now and then the system is told to begin to bring that to the disk, so that the commit
+ * has less to wait for. */
 bool sink_write_at(const struct sink *s, uint64_t offset, const void *data, size_t size,
                    struct err *err);
-
-/* The bytes there will not be written again: the system may begin to bring them to the disk, so
- * that the commit has less to wait for. */
-void sink_settle(const struct sink *s, uint64_t offset, uint64_t size);
 
 /* Makes the file appear under its name and closes the sink. */
 bool sink_commit(struct sink *s, struct err *err);

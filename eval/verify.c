@@ -89,10 +89,13 @@ static bool verify_tensor(const struct kernels *k, struct chunks *chunks, struct
     struct job j = {
         .source = r->source, .file = r->file, .k = k, .cols = (size_t)tensor_cols(r->file)};
     struct chunk_part total = {0};
-    const size_t rows = (size_t)tensor_rows(r->file);
-    if (!dtype_row_bytes(r->file->dtype, j.cols, &j.row_bytes, err) ||
-        !chunks_for(chunks, rows, j.cols, compare_rows, &j, progress, r->name, j.row_bytes, &total,
-                    err))
+    if (!dtype_row_bytes(r->file->dtype, j.cols, &j.row_bytes, err))
+        return false;
+    const struct chunk_rows all = {.name = r->name,
+                                   .rows = (size_t)tensor_rows(r->file),
+                                   .cols = j.cols,
+                                   .row_bytes = j.row_bytes};
+    if (!chunks_for(chunks, &all, compare_rows, &j, progress, &total, err))
         return false;
     r->sums = total.sums;
     r->different = total.different;

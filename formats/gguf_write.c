@@ -228,9 +228,9 @@ bool gguf_write_data(const struct gguf_writer *w, size_t tensor, uint64_t offset
     return sink_write_at(&w->sink, w->data + w->offset[tensor] + offset, data, size, err);
 }
 
-void gguf_write_settle(const struct gguf_writer *w, size_t tensor, uint64_t size)
+uint64_t gguf_write_place(const struct gguf_writer *w, size_t tensor)
 {
-    sink_settle(&w->sink, w->data + w->offset[tensor], size);
+    return w->data + w->offset[tensor];
 }
 
 bool gguf_write_commit(struct gguf_writer *w, struct err *err)

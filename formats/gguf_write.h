@@ -32,8 +32,8 @@ bool gguf_write_open(struct gguf_writer *w, const char *path, bool force, const 
 bool gguf_write_data(const struct gguf_writer *w, size_t tensor, uint64_t offset, const void *data,
                      size_t size, struct err *err);
 
-/* All `size` bytes of the tensor are written: the system may begin to bring them to the disk. */
-void gguf_write_settle(const struct gguf_writer *w, size_t tensor, uint64_t size);
+/* Where in the file the tensor's data begin. */
+uint64_t gguf_write_place(const struct gguf_writer *w, size_t tensor);
 
 /* Pads, syncs, renames.  Without it gguf_write_close removes what was written. */
 bool gguf_write_commit(struct gguf_writer *w, struct err *err);

@@ -9,19 +9,58 @@ enum {
     CHUNK_ELEMS = 64 * 1024,
     BATCH_CHUNKS = 128, /* between two looks at the stop flag and the progress bar */
     ELEM_BYTES_MAX = 8, /* F64 */
+    STRETCH_MIN = 64 * 1024,
 };
 
 struct batch {
     struct chunks *c;
+    const struct chunk_rows *all;
     chunk_fn work;
     void *arg;
-    size_t first, rows, chunk_rows;
+    size_t first, chunks;
+    size_t chunk_rows; /* of each chunk, or 0: */
+    size_t stretch; /* of the file: a chunk has the rows from before its start to before its end */
 };
 
 static size_t rows_of_chunk(size_t cols, size_t step)
 {
     const size_t steps = cols > 0 ? CHUNK_ELEMS / cols / step : 0;
     return (steps > 0 ? steps : 1) * step;
+}
+
+/* A power of two near the bytes of a chunk's elements: a system keeps such stretches of a file in
+ * large pages if they are written at once.  0 where rows are too long. */
+static size_t stretch_of(const struct chunk_rows *all)
+{
+    size_t stretch = STRETCH_MIN;
+    while (stretch < CHUNK_ELEMS * ELEM_BYTES_MAX / 2 &&
+           2 * stretch / all->row_bytes * all->cols <= CHUNK_ELEMS)
+        stretch *= 2;
+    return all->row_bytes <= stretch ? stretch : 0;
+}
+
+static size_t first_row(const struct batch *b, size_t chunk)
+{
+    const struct chunk_rows *all = b->all;
+    if (chunk == b->chunks)
+        return all->rows;
+    if (b->chunk_rows)
+        return chunk * b->chunk_rows;
+    const uint64_t start = (all->place / b->stretch + chunk) * b->stretch;
+    return start <= all->place ? 0 : (size_t)((start - all->place) / all->row_bytes);
+}
+
+static void split(struct batch *b)
+{
+    const struct chunk_rows *all = b->all;
+    b->stretch = all->place && b->c->step == 1 ? stretch_of(all) : 0;
+    if (b->stretch) {
+        const uint64_t last = all->place + (uint64_t)all->rows * all->row_bytes - 1;
+        b->chunks = (size_t)(last / b->stretch - all->place / b->stretch) + 1;
+    } else {
+        b->chunk_rows = rows_of_chunk(all->cols, b->c->step);
+        b->chunks = all->rows / b->chunk_rows + (all->rows % b->chunk_rows != 0);
+    }
 }
 
 bool chunks_open(struct chunks *c, struct pool *pool, uint64_t max_cols, size_t step,
@@ -63,10 +102,9 @@ void chunks_close(struct chunks *c)
 static void work_chunk(size_t i, int thread, void *arg)
 {
     const struct batch *b = arg;
-    const size_t row = (b->first + i) * b->chunk_rows, left = b->rows - row;
+    const size_t row = first_row(b, b->first + i), end = first_row(b, b->first + i + 1);
     b->c->part[i] = (struct chunk_part){0};
-    b->work(b->arg, row, left < b->chunk_rows ? left : b->chunk_rows, &b->c->scratch[thread],
-            &b->c->part[i]);
+    b->work(b->arg, row, end - row, &b->c->scratch[thread], &b->c->part[i]);
 }
 
 static bool merge(struct chunk_part *total, const struct chunk_part *part, struct err *err)
@@ -89,24 +127,26 @@ static bool merge(struct chunk_part *total, const struct chunk_part *part, struc
     return true;
 }
 
-bool chunks_for(struct chunks *c, size_t rows, size_t cols, chunk_fn work, void *arg,
-                struct progress *progress, const char *name, size_t row_bytes,
-                struct chunk_part *total, struct err *err)
+bool chunks_for(struct chunks *c, const struct chunk_rows *all, chunk_fn work, void *arg,
+                struct progress *progress, struct chunk_part *total, struct err *err)
 {
-    if (cols == 0) /* a file may claim any number of empty rows */
+    if (all->cols == 0 || all->rows == 0) /* a file may claim any number of empty rows */
         return true;
-    struct batch b = {c, work, arg, 0, rows, rows_of_chunk(cols, c->step)};
-    const size_t chunks = rows / b.chunk_rows + (rows % b.chunk_rows != 0);
-    for (; b.first < chunks; b.first += BATCH_CHUNKS) {
-        const size_t left = chunks - b.first, n = left < BATCH_CHUNKS ? left : BATCH_CHUNKS;
+    struct batch b = {.c = c, .all = all, .work = work, .arg = arg};
+    split(&b);
+    for (; b.first < b.chunks; b.first += BATCH_CHUNKS) {
+        const size_t left = b.chunks - b.first, n = left < BATCH_CHUNKS ? left : BATCH_CHUNKS;
         if (!stop_check(err))
             return false;
-        pool_for(c->pool, n, work_chunk, &b);
+        if (n == 1) /* no need to wake a thread */
+            work_chunk(0, 0, &b);
+        else
+            pool_for(c->pool, n, work_chunk, &b);
         for (size_t i = 0; i < n; i++)
             if (!merge(total, &c->part[i], err))
                 return false;
-        const size_t from = b.first * b.chunk_rows, to = from + n * b.chunk_rows;
-        progress_step(progress, name, (uint64_t)((to < rows ? to : rows) - from) * row_bytes);
+        const size_t rows = first_row(&b, b.first + n) - first_row(&b, b.first);
+        progress_step(progress, all->name, (uint64_t)rows * all->row_bytes);
     }
     return true;
 }

@@ -1,7 +1,8 @@
 /* chunks.h - a tensor's rows, worked on in chunks over the pool, summed in order.
  *
  * A chunk is about 64 Ki elements, at least `step` rows: its buffers stay in a core's
- * cache, and memory does not grow with the tensor.  Chunks are the same for any number of
+ * cache, and memory does not grow with the tensor.  Rows that are written to a file come in
+ * chunks of about 64 KiB of it or more, which end where its pages do.  Chunks are the same for any number of
  * threads and what they find is merged in their order, so figures do not depend on the pool.
  */
 #ifndef MODEL_CHUNKS_H
@@ -16,8 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A thread's buffers, large enough for any chunk: rows as floats, twice, and as bytes (up to 8 an
- * element). */
+/* A thread's buffers, large enough for 64 Ki elements or `step` rows: rows as floats, twice, and as
+ * bytes (up to 8 an element). */
 struct chunk_scratch {
     float *x, *y;
     uint8_t *bytes;
@@ -52,10 +53,17 @@ bool chunks_open(struct chunks *c, struct pool *pool, uint64_t max_cols, size_t 
                  struct err *err);
 void chunks_close(struct chunks *c);
 
+/* The rows to work on. */
+struct chunk_rows {
+    const char *name; /* for the progress, */
+    size_t rows, cols, row_bytes;
+    uint64_t place; /* where in a file they are written to, or 0: one by one, then, for a chunk may
+                       have more than the buffers for floats hold */
+};
+
 /* Calls work for all rows and merges what it found into *total (which the caller zeroes).
- * `name` and row_bytes feed the progress.  Fails with the first chunk's err, or ERR_STOPPED. */
-bool chunks_for(struct chunks *c, size_t rows, size_t cols, chunk_fn work, void *arg,
-                struct progress *progress, const char *name, size_t row_bytes,
-                struct chunk_part *total, struct err *err);
+ * Fails with the first chunk's err, or ERR_STOPPED. */
+bool chunks_for(struct chunks *c, const struct chunk_rows *all, chunk_fn work, void *arg,
+                struct progress *progress, struct chunk_part *total, struct err *err);
 
 #endif

@@ -45,7 +45,7 @@ static bool check_finite(const struct job *j, float *x, size_t n, size_t row,
 }
 
 /* A value that the type cannot hold shows in the sum of errors; then it is looked for. */
-static bool check_decoded(const struct job *j, const float *x, const float *y, size_t n, size_t row,
+static bool check_decoded(const struct job *j, const float *x, const float *y, size_t row,
                           struct chunk_part *part)
 {
     double sum = 0.0;
@@ -53,9 +53,10 @@ static bool check_decoded(const struct job *j, const float *x, const float *y, s
         sum += part->sums.squared[i];
     if (isfinite(sum))
         return true;
-    const size_t i = j->o->kernels->find_nonfinite(y, n);
-    return i == n || err_set(&part->err, ERR_NUMERIC, "%g at row %zu, column %zu does not fit %s",
-                             (double)x[i], row + i / j->cols, i % j->cols, j->item->dtype->name);
+    const size_t i = j->o->kernels->find_nonfinite(y, j->cols);
+    return i == j->cols ||
+           err_set(&part->err, ERR_NUMERIC, "%g at row %zu, column %zu does not fit %s",
+                   (double)x[i], row, i, j->item->dtype->name);
 }
 
 static const float *importance_of(const struct job *j, size_t row)
@@ -63,12 +64,6 @@ static const float *importance_of(const struct job *j, size_t row)
     if (!j->item->importance)
         return NULL;
     return j->item->importance + row / (j->rows / j->item->matrices) * j->cols;
-}
-
-static void copy_rows(const struct job *j, size_t row, size_t rows, uint8_t *to)
-{
-    for (size_t r = 0; r < rows; r++)
-        memcpy(to + r * j->row_bytes, plan_row(j->item->tensor, row + r), j->row_bytes);
 }
 
 /* Do the blocks hold the source's values, up to the rounding of the file they came in?  Then it
@@ -82,39 +77,64 @@ static bool is_kept(const float *x, const float *y, size_t n)
     return true;
 }
 
-static void encode_rows(const struct job *j, size_t row, size_t rows, const struct chunk_scratch *s,
-                        struct chunk_part *part)
+static bool read_rows(const struct job *j, size_t row, size_t rows, float *x,
+                      struct chunk_part *part)
+{
+    plan_read(j->item->tensor, j->o->kernels, row, rows, x);
+    return check_finite(j, x, rows * j->cols, row, part);
+}
+
+/* What the bytes of a row lost. */
+static bool measure_row(const struct job *j, size_t row, const float *x, float *y,
+                        const uint8_t *bytes, struct chunk_part *part)
 {
     const struct kernels *k = j->o->kernels;
-    const enum dtype_id id = j->item->dtype->id;
-    if (j->encoder)
-        j->encoder->rows(j->encoder->arg, s->x, rows, s->bytes, s->thread, &part->loss,
-                         &part->plain_loss);
-    for (size_t r = 0; r < rows; r++) {
-        const float *x = s->x + r * j->cols, *importance = importance_of(j, row + r);
-        float *y = s->y + r * j->cols;
-        if (!j->encoder)
-            k->encode[id](s->bytes + r * j->row_bytes, x, importance, j->cols);
-        k->decode[id](y, s->bytes + r * j->row_bytes, j->cols);
-        k->add_error(&part->sums, x, y, importance, j->cols);
-        if (j->item->dtype->class == DTYPE_QUANTIZED && is_kept(x, y, j->cols))
-            part->kept_rows++;
+    k->decode[j->item->dtype->id](y, bytes, j->cols);
+    k->add_error(&part->sums, x, y, importance_of(j, row), j->cols);
+    if (j->item->dtype->class == DTYPE_QUANTIZED && is_kept(x, y, j->cols))
+        part->kept_rows++;
+    return check_decoded(j, x, y, row, part);
+}
+
+static bool encode_together(const struct job *j, size_t row, size_t rows,
+                            const struct chunk_scratch *s, struct chunk_part *part)
+{
+    if (!read_rows(j, row, rows, s->x, part))
+        return false;
+    j->encoder->rows(j->encoder->arg, s->x, rows, s->bytes, s->thread, &part->loss,
+                     &part->plain_loss);
+    for (size_t r = 0; r < rows; r++)
+        if (!measure_row(j, row + r, s->x + r * j->cols, s->y, s->bytes + r * j->row_bytes, part))
+            return false;
+    return true;
+}
+
+/* A row goes through all steps while it is in the first cache. */
+static bool encode_rows(const struct job *j, size_t row, size_t rows, const struct chunk_scratch *s,
+                        struct chunk_part *part)
+{
+    const encode_row_fn encode = j->o->kernels->encode[j->item->dtype->id];
+    uint8_t *to = s->bytes;
+    for (size_t r = row; r < row + rows; r++, to += j->row_bytes) {
+        if (!read_rows(j, r, 1, s->x, part))
+            return false;
+        if (j->copy) {
+            memcpy(to, plan_row(j->item->tensor, r), j->row_bytes);
+            continue;
+        }
+        encode(to, s->x, importance_of(j, r), j->cols);
+        if (!measure_row(j, r, s->x, s->y, to, part))
+            return false;
     }
+    return true;
 }
 
 static void produce_rows(void *arg, size_t in_matrix, size_t rows, const struct chunk_scratch *s,
                          struct chunk_part *part)
 {
     const struct job *j = arg;
-    const size_t n = rows * j->cols, row = j->first + in_matrix;
-    plan_read(j->item->tensor, j->o->kernels, row, rows, s->x);
-    if (!check_finite(j, s->x, n, row, part))
-        return;
-    if (j->copy)
-        copy_rows(j, row, rows, s->bytes);
-    else
-        encode_rows(j, row, rows, s, part);
-    if (j->copy || check_decoded(j, s->x, s->y, n, row, part))
+    const size_t row = j->first + in_matrix;
+    if (j->encoder ? encode_together(j, row, rows, s, part) : encode_rows(j, row, rows, s, part))
         gguf_write_data(j->writer, j->index, (uint64_t)row * j->row_bytes, s->bytes,
                         rows * j->row_bytes, &part->err);
 }
@@ -124,8 +144,8 @@ static bool produce_matrices(struct job *j, struct chunks *chunks, struct chunk_
                              struct produce_result *r, struct err *err)
 {
     const struct produce_encoder *encoder = j->copy ? NULL : j->item->encoder;
-    const char *name = j->item->tensor->out.name;
     const size_t matrices = encoder ? j->item->matrices : 1, rows = j->rows / matrices;
+    const uint64_t place = gguf_write_place(j->writer, j->index);
     bool ok = true;
     for (size_t m = 0; ok && m < matrices; m++) {
         bool plain = !encoder;
@@ -134,8 +154,14 @@ static bool produce_matrices(struct job *j, struct chunks *chunks, struct chunk_
             return false;
         j->encoder = plain ? NULL : encoder;
         r->plain += encoder && plain;
-        ok = chunks_for(chunks, rows, j->cols, produce_rows, j, j->o->progress, name, j->row_bytes,
-                        total, err);
+        const struct chunk_rows all = {
+            .name = j->item->tensor->out.name,
+            .rows = rows,
+            .cols = j->cols,
+            .row_bytes = j->row_bytes,
+            .place = j->encoder ? 0 : place + (uint64_t)j->first * j->row_bytes,
+        };
+        ok = chunks_for(chunks, &all, produce_rows, j, j->o->progress, total, err);
         if (encoder)
             encoder->end(encoder->arg);
     }
@@ -155,7 +181,6 @@ static bool produce_tensor(struct job *j, struct chunks *chunks, struct produce_
     if (!dtype_row_bytes(j->item->dtype, j->cols, &j->row_bytes, err) ||
         !produce_matrices(j, chunks, &total, r, err))
         return err_wrap(err, "tensor '%s'", out->name);
-    gguf_write_settle(j->writer, j->index, (uint64_t)j->rows * j->row_bytes);
     if (j->item->tensor->source)
         checkpoint_release(j->o->source, j->item->tensor->source);
     r->sums = total.sums;
