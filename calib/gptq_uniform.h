@@ -6,7 +6,8 @@
  * UNIFORM_SEARCH: by the diagonal of H alone); then single codes move while that lowers the loss
  * under the whole H.
  *
- * Rows are independent: any split of a weight into calls and threads gives the same bytes.
+ * Rows are independent: any split of a weight into calls and threads gives the same bytes, and so
+ * does any instruction set, given the factor.
  */
 #ifndef CALIB_GPTQ_UNIFORM_H
 #define CALIB_GPTQ_UNIFORM_H
@@ -24,6 +25,7 @@ struct gptq_uniform {
     const struct factor *factor; /* must stay */
     struct uniform form;
     unsigned sweeps; /* of single codes; 0: none */
+    unsigned cpu;    /* core/cpu.h */
 };
 
 /* Rows of a weight, encoded: rows x cols codes, rows x groups scales (fp16) and zeros. */

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "calib/gptq_uniform.h"
+#include "core/cpu.h"
 #include "core/mem.h"
 #include "core/rng.h"
 
@@ -50,9 +51,10 @@ struct encoded {
 };
 
 /* Rows so many at a time. */
-static struct encoded *encode(const struct linear *l, struct uniform form, size_t at_a_time)
+static struct encoded *encode(const struct linear *l, struct uniform form, size_t at_a_time,
+                              unsigned cpu)
 {
-    const struct gptq_uniform g = {.factor = &l->factor, .form = form, .sweeps = 2};
+    const struct gptq_uniform g = {.factor = &l->factor, .form = form, .sweeps = 2, .cpu = cpu};
     const size_t groups = uniform_groups(&form, COLS);
     struct encoded *e = mem_alloc(1, sizeof *e);
     float *room = mem_alloc(gptq_uniform_room(&g), sizeof *room);
@@ -85,15 +87,15 @@ static double loss_of(const struct linear *l, const struct uniform *form, const 
 static const struct uniform forms[] = {{2, 32, false}, {3, 32, true}, {4, 0, false}, {8, 0, true}};
 enum { FORMS = sizeof forms / sizeof forms[0] };
 
-static void any_split_of_the_rows_gives_the_same_bytes(void **state)
+static void any_split_and_instructions_give_the_same_bytes(void **state)
 {
     (void)state;
     static struct linear l;
     linear_open(&l, false);
     for (size_t f = 0; f < FORMS; f++) {
-        struct encoded *whole = encode(&l, forms[f], ROWS);
+        struct encoded *whole = encode(&l, forms[f], ROWS, 0);
         for (size_t n = 1; n < 20; n += 6) {
-            struct encoded *parts = encode(&l, forms[f], n);
+            struct encoded *parts = encode(&l, forms[f], n, cpu_features());
             assert_memory_equal(whole, parts, offsetof(struct encoded, sums));
             free(parts);
         }
@@ -109,7 +111,7 @@ static void the_loss_is_the_one_that_is_told(void **state)
         static struct linear l;
         linear_open(&l, dead != 0);
         for (size_t f = 0; f < FORMS; f++) {
-            struct encoded *e = encode(&l, forms[f], ROWS);
+            struct encoded *e = encode(&l, forms[f], ROWS, 0);
             const double loss = loss_of(&l, &forms[f], e);
             assert_int_equal(e->sums.rows, ROWS);
             assert_true(e->sums.kept >= 1 && e->sums.kept <= 3); /* the row of zeros */
@@ -124,7 +126,7 @@ static void the_loss_is_the_one_that_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_split_of_the_rows_gives_the_same_bytes),
+        cmocka_unit_test(any_split_and_instructions_give_the_same_bytes),
         cmocka_unit_test(the_loss_is_the_one_that_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,7 @@ static struct uniform form_of(char **arg)
 static bool run_codes(const struct linear_data *d, char **arg, bool feedback, struct err *err)
 {
     struct factor f = {0};
-    struct gptq_uniform g = {.factor = &f, .form = form_of(arg + 2)};
+    struct gptq_uniform g = {.factor = &f, .form = form_of(arg + 2), .cpu = cpu_features()};
     if (!uniform_check(&g.form, d->cols, err))
         return false;
     const size_t groups = uniform_groups(&g.form, d->cols), codes = d->rows * d->cols;
