@@ -239,8 +239,9 @@ void recipe_model_init(struct recipe_model *model, const struct plan *plan)
 const char *recipe_reason_name(enum recipe_reason reason)
 {
     static const char *const name[] = {
-        [RECIPE_KEPT] = "kept",   [RECIPE_OWN] = "recipe",        [RECIPE_RULED] = "rule",
-        [RECIPE_ASKED] = "asked", [RECIPE_OVERRIDE] = "override", [RECIPE_ALLOCATED] = "allocated"};
+        [RECIPE_KEPT] = "kept",          [RECIPE_OWN] = "recipe",        [RECIPE_RULED] = "rule",
+        [RECIPE_ASKED] = "asked",        [RECIPE_OVERRIDE] = "override", [RECIPE_FILE] = "file",
+        [RECIPE_ALLOCATED] = "allocated"};
     return name[reason];
 }
 
@@ -364,6 +365,18 @@ static bool count_choice(struct recipe_census *census, const struct recipe_choic
     return true;
 }
 
+bool recipe_count(const struct plan_tensor *tensor, size_t count,
+                  const struct recipe_choice *choice, struct recipe_census *census, struct err *err)
+{
+    *census = (struct recipe_census){0};
+    for (size_t i = 0; i < count; i++)
+        if (!count_choice(census, &choice[i], &tensor[i].out, i, err))
+            return false;
+    if (census->params > 0)
+        census->bits = 8 * (double)census->bytes / (double)census->params;
+    return true;
+}
+
 static void refuse_fallback(const struct recipe_census *census, const struct plan_tensor *tensor,
                             const struct recipe_choice *choice, struct err *err)
 {
@@ -383,20 +396,17 @@ bool recipe_assign(const struct recipe_options *options, const struct recipe_mod
 {
     bool ok = false;
     struct assigner a;
-    *census = (struct recipe_census){0};
     if (!assigner_open(&a, options, model, tensor, count, err))
         return false;
     for (size_t i = 0; i < count; i++) {
-        const struct tensor *out = &tensor[i].out;
         choice[i] = choose(&a, &tensor[i]);
-        choice[i].dtype = choice[i].reason == RECIPE_KEPT
-                              ? choice[i].wanted
-                              : fall_back(choice[i].wanted, tensor_cols(out), options->flavour);
-        if (!count_choice(census, &choice[i], out, i, err))
-            goto done;
+        choice[i].dtype =
+            choice[i].reason == RECIPE_KEPT
+                ? choice[i].wanted
+                : fall_back(choice[i].wanted, tensor_cols(&tensor[i].out), options->flavour);
     }
-    if (census->params > 0)
-        census->bits = 8 * (double)census->bytes / (double)census->params;
+    if (!recipe_count(tensor, count, choice, census, err))
+        goto done;
     if (options->no_fallback && census->fallbacks > 0) {
         refuse_fallback(census, tensor, choice, err);
         goto done;

@@ -60,10 +60,11 @@ enum recipe_reason {
     RECIPE_RULED,     /* one of its rules */
     RECIPE_ASKED,     /* output_type or embedding_type */
     RECIPE_OVERRIDE,  /* an override */
+    RECIPE_FILE,      /* a file of types (model/recipe_file.h) */
     RECIPE_ALLOCATED, /* measured to be worth its bytes (tools/make_allocate.h) */
 };
 
-/* "kept", "recipe", "rule", "asked", "override", "allocated". */
+/* "kept", "recipe", "rule", "asked", "override", "file", "allocated". */
 const char *recipe_reason_name(enum recipe_reason reason);
 
 struct recipe_choice {
@@ -88,5 +89,10 @@ struct recipe_census {
 bool recipe_assign(const struct recipe_options *options, const struct recipe_model *model,
                    const struct plan_tensor *tensor, size_t count, struct recipe_choice *choice,
                    struct recipe_census *census, struct err *err);
+
+/* What these choices come to.  Fails with ERR_FORMAT (a size that overflows). */
+bool recipe_count(const struct plan_tensor *tensor, size_t count,
+                  const struct recipe_choice *choice, struct recipe_census *census,
+                  struct err *err);
 
 #endif

@@ -5,7 +5,9 @@
 #include "formats/imatrix_file.h"
 #include "formats/source_guard.h"
 #include "model/produce.h"
+#include "model/recipe_file.h"
 #include "tools/make_allocate.h"
+#include "tools/make_check.h"
 #include "tools/make_report.h"
 #include "tools/term.h"
 #include "tools/verify_report.h"
@@ -13,6 +15,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct make {
     const struct make_options *o;
@@ -85,9 +88,18 @@ static void choose_own(struct make *m)
     }
 }
 
+/* --recipe names rules, or a file of types on top of the stock ones. */
+static bool is_recipe_file(const struct make *m)
+{
+    enum recipe_flavour flavour;
+    return m->o->type && !recipe_flavour_find(m->o->flavour, &flavour, NULL) &&
+           access(m->o->flavour, F_OK) == 0;
+}
+
 static bool choose_types(struct make *m, const struct recipe **chosen, struct err *err)
 {
     const char *type = m->o->like ? m->o->like : m->o->type;
+    const bool file = is_recipe_file(m);
     struct recipe_options recipe = m->o->recipe;
     struct recipe_model model;
     *chosen = NULL;
@@ -96,13 +108,16 @@ static bool choose_types(struct make *m, const struct recipe **chosen, struct er
         return true;
     }
     if (!(recipe.recipe = recipe_find(type, err)) ||
-        !recipe_flavour_find(m->o->flavour, &recipe.flavour, err))
+        !recipe_flavour_find(file ? "stock" : m->o->flavour, &recipe.flavour, err))
         return false;
     *chosen = recipe.recipe;
     recipe.importance = m->o->imatrix || m->o->calib;
     recipe_model_init(&model, &m->plan);
     return recipe_assign(&recipe, &model, m->plan.tensor, m->plan.tensors, m->choice, &m->census,
-                         err);
+                         err) &&
+           (!file ||
+            (recipe_file_read(m->o->flavour, m->plan.tensor, m->plan.tensors, m->choice, err) &&
+             recipe_count(m->plan.tensor, m->plan.tensors, m->choice, &m->census, err)));
 }
 
 static void set_items(struct make *m)
@@ -112,9 +127,10 @@ static void set_items(struct make *m)
 }
 
 /* Types by budget, in place of the recipe's. */
-static bool allocate(struct make *m, struct err *err)
+static bool allocate(struct make *m, uint64_t like, struct err *err)
 {
-    struct make_allocation a = {.options = m->o,
+    struct make_allocation a = {.like = like,
+                                .options = m->o,
                                 .plan = &m->plan,
                                 .calib = &m->calib,
                                 .session = m->s,
@@ -128,13 +144,14 @@ static bool allocate(struct make *m, struct err *err)
     if (ok && !m->o->like)
         meta_set_u32(&m->meta, "general.file_type", file_type(m, NULL));
     set_items(m);
-    return ok;
+    return ok && recipe_count(m->plan.tensor, m->plan.tensors, m->choice, &m->census, err);
 }
 
 static bool choose(struct make *m, struct err *err)
 {
     const size_t n = m->plan.tensors;
     const struct recipe *recipe;
+    uint64_t like;
     if (!(m->choice = mem_alloc(n, sizeof *m->choice)) ||
         !(m->item = mem_alloc(n, sizeof *m->item)) ||
         !(m->result = mem_alloc(n, sizeof *m->result)))
@@ -145,8 +162,12 @@ static bool choose(struct make *m, struct err *err)
     meta_copy(&m->meta, &m->plan.meta);
     meta_set_u32(&m->meta, "general.quantization_version", 2);
     meta_set_u32(&m->meta, "general.file_type", file_type(m, recipe));
+    if (!produce_size(&m->meta, m->item, n, &like, err))
+        return false;
     make_calib_keys(&m->calib, &m->meta);
-    return check_requantize(m, err) && allocate(m, err);
+    return check_requantize(m, err) && allocate(m, like, err) &&
+           (!m->o->recipe_out || recipe_file_write(m->o->recipe_out, m->s->common.force,
+                                                   m->plan.tensor, n, m->choice, err));
 }
 
 static bool use_importance(struct make *m, struct err *err)
@@ -303,11 +324,13 @@ static bool make_file(struct make *m, struct make_report *report, struct err *er
 /* The report is written where the proof fails, too, and says so. */
 static bool tell(const struct make *m, struct make_report *report, struct err *err)
 {
-    bool ok = m->s->common.json || m->s->common.quiet || make_report_print(report, err);
+    bool ok = !m->o->check || make_check(m->o, m->s, &report->checked, err);
+    ok = ok && (m->s->common.json || m->s->common.quiet || make_report_print(report, err));
     if (ok && m->o->verify)
         ok = verify_report_run(&m->plan, m->o->out, m->o->no_table, m->s, &report->verified, err);
     ok = make_report_json(report, m->s, ok ? err : NULL) && ok;
     json_decref(report->verified);
+    json_decref(report->checked);
     return ok;
 }
 
@@ -320,6 +343,7 @@ static bool check_outputs(const struct make *m, struct err *err)
     if (o->report && o->out && strcmp(o->report, o->out) == 0)
         return err_set(err, ERR_USAGE, "%s: is the output and the report as well", o->report);
     return (!o->out || o->dry_run || sink_allowed(o->out, m->s->common.force, err)) &&
+           (!o->recipe_out || sink_allowed(o->recipe_out, m->s->common.force, err)) &&
            (!o->report || sink_allowed(o->report, m->s->common.force, err));
 }
 

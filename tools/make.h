@@ -13,7 +13,7 @@
 struct make_options {
     const char *source, *out;
     const char *type;             /* a recipe's name; NULL: the source's own types */
-    const char *flavour;          /* --recipe */
+    const char *flavour;          /* --recipe: whose rules, or a file of types */
     struct recipe_options recipe; /* the rest of the choice; `recipe` and `flavour` are filled in */
     struct plan_options plan;
     const char *imatrix, *report; /* or NULL */
@@ -23,6 +23,7 @@ struct make_options {
     uint64_t target_size;         /* or of the file, or bits a weight; 0: not */
     double target_bpw;
     const char *types, *probe, *sensitivity; /* or NULL */
+    const char *recipe_out, *check;          /* or NULL */
     bool allow_requantize, allow_nan, dry_run, verify, no_table;
 };
 

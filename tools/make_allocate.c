@@ -195,7 +195,7 @@ static bool choose(struct work *w, struct err *err)
     for (size_t i = 0; i < w->a->plan->tensors; i++)
         params += tensor_elems(&w->a->plan->tensor[i].out);
     const uint64_t fixed = w->a->bytes - free_bytes;
-    uint64_t target = o->like ? w->a->bytes : o->target_size;
+    uint64_t target = o->like ? w->a->like : o->target_size;
     if (o->target_bpw > 0.0) { /* of the tensors alone */
         uint64_t tensors = 0;
         for (size_t i = 0; i < w->a->plan->tensors; i++)

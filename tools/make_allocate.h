@@ -23,6 +23,7 @@ struct make_allocation {
     struct session *session;
     struct recipe_choice *choice; /* of the recipe: changed where another type is chosen */
     uint64_t bytes;               /* of the file with these choices */
+    uint64_t like;                /* the same without what calibration adds to its metadata */
     json_t *report;               /* set: what was chosen and why; the caller's */
 };
 

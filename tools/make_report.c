@@ -166,6 +166,8 @@ static json_t *make_json(const struct make_report *r, const struct error_figures
     json_object_set_new(root, "tensors", tensors);
     if (r->allocation)
         json_object_set(root, "allocation", r->allocation);
+    if (r->checked)
+        json_object_set(root, "check", r->checked);
     if (r->verified)
         json_object_set(root, "verify", r->verified);
     return root;

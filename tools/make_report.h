@@ -16,6 +16,7 @@ struct make_report {
     json_t *allocation; /* of tools/make_allocate.h, or NULL; the caller's */
     uint64_t bytes;     /* of the file */
     double seconds;     /* of the whole work */
+    json_t *checked;    /* what --check found, or NULL; the caller's */
     json_t *verified;   /* what verifying said, or NULL; the caller's */
 };
 
