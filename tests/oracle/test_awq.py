@@ -1,15 +1,24 @@
 """AWQ's scales beside an independent search as the paper and its programs have it (Lin et al., arXiv 2306.00978):
 twenty exponents, s = mean |x|^a / sqrt(max * min), with and without the weights' own magnitudes.
 
+Scaled files in stock llama.cpp, and beside their sources.
+
 usage: test_awq.py BUILD_DIR
 """
+import pathlib
+import subprocess
+import tempfile
+
 import gguf
 import numpy as np
 
 import linear
+import stock
 import tap
 
 GRID = 20
+TEXT = pathlib.Path("LICENSE")
+GOLDEN = pathlib.Path("tests/golden/models")
 
 
 def group_rounding(bits, group):
@@ -90,6 +99,53 @@ def figures(rng):
     tap.ok(np.abs(steps - np.round(steps)).max() < 1e-4, "scales are eighth powers of two")
 
 
+def quern(*args, fails=False):
+    done = subprocess.run([linear.BUILD / "quern", *map(str, args), "-q"], capture_output=True, text=True)
+    if (done.returncode != 0) != fails:
+        raise RuntimeError(f"quern {args[0]}: exit {done.returncode}: {done.stderr.strip()}")
+    return done.stderr.strip()
+
+
+def probabilities(path, tokens):
+    with stock.Model(path, context=64) as model:
+        x = model.logits(tokens).astype(np.float64)
+    x -= x.max(axis=-1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
+
+
+def divergence(p, q):
+    return (np.exp(p) * (p - q)).sum(axis=-1).mean()
+
+
+def files(tmp):
+    """The file runs in an engine that knows nothing of folds, is no worse than without them, and verify proves it."""
+    tmp = pathlib.Path(tmp)
+    for name in ("llama", "qwen2", "qwen3"):
+        calib, source, out = tmp / f"{name}.h5", tmp / f"{name}.gguf", tmp / f"{name}.awq.gguf"
+        quern("calibrate", GOLDEN / name, "-f", TEXT, "-c", 64, "-o", calib)
+        quern("convert", GOLDEN / name, "-o", source, "--type", "F32")
+        with stock.Model(source, vocab_only=True) as model:
+            tokens = model.tokenize(TEXT.read_bytes()[-400:])[:64]
+        base, kl = probabilities(source, tokens), {}
+        for method in ("rtn", "awq", "awq+gptq"):
+            for kind in ("Q8_0", "Q4_0"):
+                quern("quantize", GOLDEN / name, "-o", out, "--type", kind, "--pure", "--calib", calib, "--method",
+                      method, "--force", "--no-table")
+                kl[method, kind] = divergence(base, probabilities(out, tokens))
+        quern("verify", out, GOLDEN / name, "--no-table")
+        for method in ("awq", "awq+gptq"):
+            tap.ok(kl[method, "Q8_0"] < 3 * kl["rtn", "Q8_0"] and kl[method, "Q4_0"] < 1.3 * kl["rtn", "Q4_0"],
+                   f"{name}: stock runs {method} and it diverges no more than plain rounding",
+                   f"Q8_0 {kl[method, 'Q8_0']:.2e} to {kl['rtn', 'Q8_0']:.2e}, "
+                   f"Q4_0 {kl[method, 'Q4_0']:.2e} to {kl['rtn', 'Q4_0']:.2e}")
+        fields = gguf.GGUFReader(out).fields
+        tap.ok("quern.fold.ffn_mid" in fields, f"{name}: the file says how it is folded")
+    wrong = quern("verify", tmp / "llama.awq.gguf", GOLDEN / "llama3", "--no-table", fails=True)
+    tap.ok(wrong.count("\n") == 0 and wrong, "another source is refused in a sentence", wrong)
+
+
 tap.run("searches", searches, np.random.default_rng(5))
 tap.run("figures", figures, np.random.default_rng(6))
+with tempfile.TemporaryDirectory() as folder:
+    tap.run("files", files, folder)
 tap.done()
