@@ -10,84 +10,11 @@
 /* x that a row meets at a time, and its super-blocks. */
 enum { COLUMNS = 4, RUN = 4 };
 
-#define LANES(a, b, c, d) _mm512_setr_epi64(a, a, b, b, c, c, d, d)
-
 INLINE __m512i load64(const void *p) { return _mm512_loadu_si512(p); }
-
-/* A shift for each of the four sixteen-byte lanes. */
-INLINE __m512i shift_right(__m512i v, int a, int b, int c, int d)
-{
-    const long long each = 0x0001000100010001;
-    return _mm512_srlv_epi16(v, LANES(a * each, b * each, c * each, d * each));
-}
-
-INLINE __m512i twice(const uint8_t *p) { return _mm512_broadcast_i64x4(load32(p)); }
 
 INLINE __m512i mask_bits(__m512i v, char mask)
 {
     return _mm512_and_si512(v, _mm512_set1_epi8(mask));
-}
-
-/* A super-block's 256 codes in their order.  Bits of a byte that are 32 codes apart. */
-INLINE void crumbs(__m512i u[4], const uint8_t *qs)
-{
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        const int s = 4 * (i % 2);
-        u[i] = mask_bits(shift_right(twice(qs + 32 * (i / 2)), s, s, s + 2, s + 2), 3);
-    }
-}
-
-INLINE void nibble_pairs(__m512i u[4], const uint8_t *qs)
-{
-    UNROLL
-    for (int i = 0; i < 4; i++)
-        u[i] = mask_bits(shift_right(twice(qs + 32 * i), 0, 0, 4, 4), 15);
-}
-
-/* Adds `value` to the codes whose bit is set: bit g of byte j is that of code 32 g + j. */
-INLINE void add_high(__m512i u[4], const uint8_t *high, char value)
-{
-    const __m512i bits = twice(high);
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        const long long low = 0x0101010101010101 << (2 * i);
-        const long long top = (long long)((uint64_t)low << 1);
-        const __mmask64 set = _mm512_test_epi8_mask(bits, LANES(low, low, top, top));
-        u[i] = _mm512_mask_add_epi8(u[i], set, u[i], _mm512_set1_epi8(value));
-    }
-}
-
-INLINE void codes_q2_k(__m512i u[4], const uint8_t *at) { crumbs(u, FIELD(block_q2_k, qs)); }
-
-INLINE void codes_tq2_0(__m512i u[4], const uint8_t *at) { crumbs(u, FIELD(block_tq2_0, qs)); }
-
-INLINE void codes_q3_k(__m512i u[4], const uint8_t *at)
-{
-    crumbs(u, FIELD(block_q3_k, qs));
-    add_high(u, FIELD(block_q3_k, hmask), 4);
-}
-
-INLINE void codes_q4_k(__m512i u[4], const uint8_t *at) { nibble_pairs(u, FIELD(block_q4_k, qs)); }
-
-INLINE void codes_q5_k(__m512i u[4], const uint8_t *at)
-{
-    nibble_pairs(u, FIELD(block_q5_k, qs));
-    add_high(u, FIELD(block_q5_k, qh), 16);
-}
-
-INLINE void codes_q6_k(__m512i u[4], const uint8_t *at)
-{
-    UNROLL
-    for (int h = 0; h < 2; h++) {
-        const __m512i low = load64(FIELD(block_q6_k, ql) + 64 * h);
-        const __m512i high = twice(FIELD(block_q6_k, qh) + 32 * h);
-        const long long each = 0x0001000100010001;
-        const __m512i a = _mm512_sllv_epi16(high, LANES(4 * each, 4 * each, 2 * each, 2 * each));
-        const __m512i b = shift_right(high, 0, 0, 2, 2);
-        u[2 * h] = _mm512_or_si512(mask_bits(low, 15), mask_bits(a, 48));
-        u[2 * h + 1] = _mm512_or_si512(mask_bits(_mm512_srli_epi16(low, 4), 15), mask_bits(b, 48));
-    }
 }
 
 /* Signed values with 128 added. */
@@ -98,58 +25,16 @@ INLINE __m512i values_of(const int8_t *table, __m512i codes)
     return _mm512_shuffle_epi8(values, codes);
 }
 
-INLINE void codes_iq4_xs(__m512i u[4], const uint8_t *at)
+/* The sums of four vectors, of each half by itself. */
+INLINE __m256i half_sums(const __m256i p[4])
 {
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        const __m512i qs = _mm512_castsi256_si512(load32(FIELD(block_iq4_xs, qs) + 32 * i));
-        const __m512i lanes =
-            _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 1, 0, 1, 2, 3, 2, 3), qs);
-        u[i] = values_of(iq4_values, mask_bits(shift_right(lanes, 0, 4, 0, 4), 15));
-    }
+    const __m256i a =
+        _mm256_add_epi32(_mm256_unpacklo_epi32(p[0], p[1]), _mm256_unpackhi_epi32(p[0], p[1]));
+    const __m256i b =
+        _mm256_add_epi32(_mm256_unpacklo_epi32(p[2], p[3]), _mm256_unpackhi_epi32(p[2], p[3]));
+    return _mm256_add_epi32(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
 }
 
-INLINE void codes_tq1_0(__m512i u[4], const uint8_t *at)
-{
-    struct super w;
-    unpack_tq1_0(&w, at);
-    UNROLL
-    for (int i = 0; i < 4; i++)
-        u[i] = _mm512_inserti64x4(_mm512_castsi256_si512(w.u[2 * i]), w.u[2 * i + 1], 1);
-}
-
-/* In the sixteen-byte lane l, pair i: twice the scale of the group of code 64 i + 16 l. */
-INLINE __m512i spread_scales(__m256i scale, int groups)
-{
-    const __m512i group =
-        groups == 8 ? _mm512_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6, 1, 3, 5, 7, 1, 3, 5, 7)
-                    : _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
-    return _mm512_permutexvar_epi16(_mm512_or_si512(group, _mm512_slli_epi32(group, 16)),
-                                    _mm512_castsi256_si512(scale));
-}
-
-/* The products of a super-block with 256 codes of an x, times their scales. */
-INLINE __m512i multiply_super(const __m512i u[4], const __m512i scale[4], const int8_t *q,
-                              int codes)
-{
-    __m512i part[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        const __m512i x = load64(q + 64 * i);
-        __m512i *dot = &part[i % 2];
-        if (codes == CODES_TERNARY)
-            *dot = _mm512_dpbusd_epi32(*dot, u[i], x);
-        else if (codes == CODES_SIGNED) /* would saturate in 16 bits */
-            *dot = _mm512_add_epi32(
-                *dot, _mm512_mullo_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), u[i], x),
-                                         _mm512_srai_epi32(scale[i], 16)));
-        else
-            *dot = _mm512_dpwssd_epi32(*dot, _mm512_maddubs_epi16(u[i], x), scale[i]);
-    }
-    return _mm512_add_epi32(part[0], part[1]);
-}
-
-/* The sums of four vectors. */
 INLINE __m128i sums_of_four(const __m128i p[RUN])
 {
     const __m128i a = _mm_add_epi32(_mm_unpacklo_epi32(p[0], p[1]), _mm_unpackhi_epi32(p[0], p[1]));
@@ -157,26 +42,39 @@ INLINE __m128i sums_of_four(const __m128i p[RUN])
     return _mm_add_epi32(_mm_unpacklo_epi64(a, b), _mm_unpackhi_epi64(a, b));
 }
 
-INLINE __m128i wide_sums_of_four(const __m512i p[RUN])
+/* Eight parts of a super-block's sum: each group's scale times its products.  Of 32 columns the
+ * first sixteen come to one half of a vector, the others to the other. */
+INLINE __m256i multiply_super(const struct super *w, const int8_t *q, int groups)
 {
-    const __m512i a =
-        _mm512_add_epi32(_mm512_unpacklo_epi32(p[0], p[1]), _mm512_unpackhi_epi32(p[0], p[1]));
-    const __m512i b =
-        _mm512_add_epi32(_mm512_unpacklo_epi32(p[2], p[3]), _mm512_unpackhi_epi32(p[2], p[3]));
-    const __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
-    const __m256i half =
-        _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
-    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    __m256i dot[8];
+    UNROLL
+    for (int g = 0; g < 8; g++)
+        dot[g] = _mm256_dpbusd_epi32(_mm256_setzero_si256(), w->u[g], load32(q + 32 * g));
+    const __m256i low = half_sums(dot), high = half_sums(dot + 4);
+    const __m256i even = _mm256_permute2x128_si256(low, high, 0x20);
+    const __m256i odd = _mm256_permute2x128_si256(low, high, 0x31);
+    const __m256i scale = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(w->scale));
+    if (groups == 8)
+        return _mm256_mullo_epi32(_mm256_add_epi32(even, odd), scale);
+    const __m256i other = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(w->scale, 1));
+    return _mm256_add_epi32(_mm256_mullo_epi32(even, scale), _mm256_mullo_epi32(odd, other));
 }
 
-/* How super-blocks of a type are taken apart; of the codes that `unpack` gives none are used, nor
- * computed. */
+/* How super-blocks of a type are taken apart. */
 struct super_type {
     size_t bytes;
     void (*unpack)(struct super *, const uint8_t *);
-    void (*unpack_codes)(__m512i *, const uint8_t *);
     int codes, groups;
 };
+
+INLINE void unpack_super(struct super *w, struct super_type t, const uint8_t *at)
+{
+    const __m256i flip = _mm256_set1_epi8(t.codes == CODES_SIGNED ? -128 : 0);
+    t.unpack(w, at);
+    UNROLL
+    for (int g = 0; g < 8; g++)
+        w->u[g] = _mm256_xor_si256(w->u[g], flip);
+}
 
 /* y[c] += the terms of up to four super-blocks, one after the other. */
 INLINE void add_run(float y[COLUMNS], int columns, struct super_type t, const uint8_t *row,
@@ -184,32 +82,26 @@ INLINE void add_run(float y[COLUMNS], int columns, struct super_type t, const ui
 {
     const bool has_min = t.codes == CODES_MIN;
     const int offset = t.codes == CODES_SIGNED ? 7 : t.codes;
-    __m512i dot[COLUMNS][RUN];
+    __m256i dot[COLUMNS][RUN];
     __m128i low[COLUMNS][RUN];
     __m128 d[RUN];
     UNROLL
     for (size_t b = 0; b < RUN; b++) {
         struct super w;
-        __m512i u[4];
         if (b >= count) {
             d[b] = _mm_setzero_ps();
             for (int c = 0; c < columns; c++) {
-                dot[c][b] = _mm512_setzero_si512();
+                dot[c][b] = _mm256_setzero_si256();
                 low[c][b] = _mm_setzero_si128();
             }
             continue;
         }
-        t.unpack(&w, row + b * t.bytes);
-        t.unpack_codes(u, row + b * t.bytes);
-        const __m512i all = spread_scales(w.scale, t.groups);
-        const __m512i scale[4] = {
-            _mm512_shuffle_epi32(all, _MM_PERM_AAAA), _mm512_shuffle_epi32(all, _MM_PERM_BBBB),
-            _mm512_shuffle_epi32(all, _MM_PERM_CCCC), _mm512_shuffle_epi32(all, _MM_PERM_DDDD)};
+        unpack_super(&w, t, row + b * t.bytes);
         d[b] = w.d;
         UNROLL
         for (int c = 0; c < columns; c++) {
             const struct dot_super_input *in = x + (size_t)c * apart + b;
-            dot[c][b] = multiply_super(u, scale, in->q, t.codes);
+            dot[c][b] = multiply_super(&w, in->q, t.groups);
             low[c][b] = multiply_minima(&w, in, has_min, t.groups);
         }
     }
@@ -217,7 +109,10 @@ INLINE void add_run(float y[COLUMNS], int columns, struct super_type t, const ui
     UNROLL
     for (int c = 0; c < columns; c++) {
         const struct dot_super_input *in = x + (size_t)c * apart;
-        const __m128i sum = wide_sums_of_four(dot[c]), min = sums_of_four(low[c]);
+        const __m256i halves = half_sums(dot[c]);
+        const __m128i sum =
+            _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+        const __m128i min = sums_of_four(low[c]);
         const __m128i whole = has_min ? sum : _mm_sub_epi32(sum, _mm_slli_epi32(min, offset));
         __m128 term = _mm_mul_ps(_mm_movelh_ps(d01, d23), _mm_cvtepi32_ps(whole));
         if (has_min)
@@ -350,7 +245,7 @@ INLINE __m256 halves_of_eight(const uint8_t *piece, size_t bytes, int from)
         _mm512_permutex2var_epi16(load64(piece), word, load64(piece + 4 * bytes))));
 }
 
-/* As with super-blocks. */
+/* The same of blocks; of the codes that `unpack` gives none are used, nor computed. */
 struct block_type {
     size_t bytes;
     void (*unpack)(struct blocks *, const uint8_t *);
@@ -401,8 +296,8 @@ INLINE void few_blocks(float *y, size_t stride, const uint8_t *row, const struct
     static void few_##name(float *y, size_t stride, const uint8_t *row, const void *x,             \
                            size_t vectors, size_t n)                                               \
     {                                                                                              \
-        const struct type t = {sizeof(struct block_##name), unpack_##name, codes_##name,           \
-                               __VA_ARGS__};                                                       \
+        const struct type t = {sizeof(struct block_##name), unpack_##name, __VA_ARGS__};           \
+                                                                                                   \
         const size_t pieces = (n + DOT_PIECE - 1) / DOT_PIECE;                                     \
         const struct dot_##form##_input *in = x;                                                   \
         for (; vectors >= COLUMNS; vectors -= COLUMNS, y += COLUMNS * stride)                      \
@@ -412,7 +307,7 @@ INLINE void few_blocks(float *y, size_t stride, const uint8_t *row, const struct
         if (vectors > 0)                                                                           \
             few_##form##s(y, stride, row, in, n, 1, t);                                            \
     }
-#define BLOCKS(ID, name, codes)         FEW(name, block, block_type, codes)
+#define BLOCKS(ID, name, codes)         FEW(name, block, block_type, codes_##name, codes)
 #define SUPERS(ID, name, codes, groups) FEW(name, super, super_type, codes, groups)
 PANEL_TYPES(BLOCKS, SUPERS)
 
