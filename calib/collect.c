@@ -29,7 +29,7 @@ struct collect {
     const struct collect_options *o;
     struct collect_result *result;
     char key[HASH_TEXT]; /* of all that the result depends on: parts of the same run have it */
-    char *folder;
+    const char *folder;
     struct calib_writer writer;
     struct stream_file stream;
     struct forward forward;
@@ -146,8 +146,9 @@ static bool part_open(const struct collect *c, size_t half, struct calib_store *
 {
     char *path = part_path(c, half);
     *part = (struct calib_store){0};
-    bool ok = path ? calib_store_open(part, path, err)
-                   : err_set(err, ERR_MEMORY, "%s: no memory for a name", c->folder);
+    bool ok = path && calib_store_open(part, path, err);
+    if (!path)
+        err_set(err, ERR_MEMORY, "%s: no memory for a name", c->folder);
     if (ok && strcmp(part->info.source, c->key) != 0) {
         calib_store_close(part);
         ok = err_set(err, ERR_FORMAT, "%s: is of another run", path);
@@ -316,13 +317,20 @@ static void remove_folder(const struct collect *c)
     rmdir(c->folder);
 }
 
+/* Owned by the caller; NULL without memory. */
+static char *folder_of(const char *path)
+{
+    const size_t room = strlen(path) + sizeof ".work";
+    char *folder = malloc(room);
+    if (folder)
+        snprintf(folder, room, "%s.work", path);
+    return folder;
+}
+
 static bool open_folder(struct collect *c, struct err *err)
 {
-    const size_t room = strlen(c->o->path) + sizeof ".work";
-    c->folder = malloc(room);
     if (!c->folder)
         return err_set(err, ERR_MEMORY, "%s: no memory for a name", c->o->path);
-    snprintf(c->folder, room, "%s.work", c->o->path);
     if (mkdir(c->folder, 0777) != 0 && errno != EEXIST)
         return err_set(err, ERR_IO, "%s: cannot create: %s", c->folder, strerror(errno));
     return stream_file_open(&c->stream, c->folder,
@@ -368,22 +376,23 @@ static bool run_all(struct collect *c, struct err *err)
 
 bool collect_run(const struct collect_options *o, struct collect_result *result, struct err *err)
 {
-    struct collect c = {.o = o, .result = result, .err = err};
+    char *folder = folder_of(o->path);
+    struct collect c = {.o = o, .result = result, .folder = folder, .err = err};
     *result = (struct collect_result){0};
     make_key(&c);
     bool ok = calib_writer_open(&c.writer, o->path, o->force, o->info, err) &&
               open_folder(&c, err) && run_all(&c, err);
     const bool keep = !ok && err->code != ERR_NUMERIC;
-    if (!ok && err->code == ERR_STOPPED)
-        err_set(err, ERR_STOPPED, "stopped; the same command goes on with what is in %s", c.folder);
+    if (folder && !ok && err->code == ERR_STOPPED)
+        err_set(err, ERR_STOPPED, "stopped; the same command goes on with what is in %s", folder);
     stream_file_close(&c.stream, keep);
-    if (c.folder && !keep)
+    if (folder && !keep)
         remove_folder(&c);
     calib_writer_close(&c.writer);
     forward_close(&c.forward);
     kv_cache_close(&c.cache);
     free(c.x);
     free(c.states);
-    free(c.folder);
+    free(folder);
     return ok;
 }

@@ -38,9 +38,11 @@ static bool add_windows(struct corpus *c, struct corpus_text *text, const struct
     if (!reserve(c, text->windows, err))
         return false;
     uint32_t *to = c->token + c->windows * c->context;
-    memcpy(to, list->id, text->windows * c->context * sizeof *to);
-    for (size_t w = 0; bos >= 0 && w < text->windows; w++)
-        to[w * c->context] = (uint32_t)bos;
+    for (size_t w = 0; w < text->windows; w++, to += c->context) {
+        memcpy(to, list->id + w * c->context, c->context * sizeof *to);
+        if (bos >= 0)
+            to[0] = (uint32_t)bos;
+    }
     c->windows += text->windows;
     return true;
 }

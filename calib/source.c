@@ -15,7 +15,9 @@ static bool produce(const struct source *s, const char *path, const struct produ
     struct meta meta = {0};
     struct produce_item *item = mem_alloc(n, sizeof *item);
     struct produce_result *result = mem_alloc(n, sizeof *result);
-    bool ok = (item && result) || err_set(err, ERR_MEMORY, "no memory for %zu tensors", n);
+    bool ok = item && result;
+    if (!ok)
+        err_set(err, ERR_MEMORY, "no memory for %zu tensors", n);
     for (size_t i = 0; ok && i < n; i++)
         item[i] = (struct produce_item){.tensor = &s->plan.tensor[i],
                                         .dtype = s->plan.tensor[i].out.dtype};

@@ -15,7 +15,9 @@ static const char embedding[] = "token_embd.weight";
 static bool add_group(struct imatrix *m, const struct calib_group *g, struct err *err)
 {
     float *count = mem_alloc(g->matrices, sizeof *count);
-    bool ok = count || err_set(err, ERR_MEMORY, "%zu counts", g->matrices);
+    bool ok = count != NULL;
+    if (!ok)
+        err_set(err, ERR_MEMORY, "%zu counts", g->matrices);
     for (size_t i = 0; ok && i < g->matrices; i++)
         count[i] = (float)g->tokens[i];
     for (size_t t = 0; ok && t < g->tensors; t++) {

@@ -10,13 +10,13 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-static bool open_one(struct stream_file *s, int which, const char *folder, struct err *err)
+static bool open_one(struct stream_file *s, size_t which, const char *folder, struct err *err)
 {
     const size_t room = strlen(folder) + sizeof "/stream-0";
     s->path[which] = malloc(room);
     if (!s->path[which])
         return err_set(err, ERR_MEMORY, "%s: no memory for a name", folder);
-    snprintf(s->path[which], room, "%s/stream-%d", folder, which);
+    snprintf(s->path[which], room, "%s/stream-%zu", folder, which);
     s->fd[which] = open(s->path[which], O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     return s->fd[which] >= 0 ||
            err_set(err, ERR_IO, "%s: cannot create: %s", s->path[which], strerror(errno));
@@ -31,13 +31,13 @@ bool stream_file_open(struct stream_file *s, const char *folder, uint64_t bytes,
     return false;
 }
 
-bool stream_file_whole(const struct stream_file *s, int which)
+bool stream_file_whole(const struct stream_file *s, size_t which)
 {
     struct stat st;
     return fstat(s->fd[which], &st) == 0 && (uint64_t)st.st_size == s->bytes;
 }
 
-bool stream_file_read(const struct stream_file *s, int which, uint64_t offset, void *data,
+bool stream_file_read(const struct stream_file *s, size_t which, uint64_t offset, void *data,
                       size_t size, struct err *err)
 {
     char *p = data;
@@ -54,7 +54,7 @@ bool stream_file_read(const struct stream_file *s, int which, uint64_t offset, v
     return true;
 }
 
-bool stream_file_write(const struct stream_file *s, int which, uint64_t offset, const void *data,
+bool stream_file_write(const struct stream_file *s, size_t which, uint64_t offset, const void *data,
                        size_t size, struct err *err)
 {
     const char *p = data;
@@ -71,7 +71,7 @@ bool stream_file_write(const struct stream_file *s, int which, uint64_t offset, 
     return true;
 }
 
-bool stream_file_sync(const struct stream_file *s, int which, struct err *err)
+bool stream_file_sync(const struct stream_file *s, size_t which, struct err *err)
 {
     return fdatasync(s->fd[which]) == 0 ||
            err_set(err, ERR_IO, "%s: cannot sync: %s", s->path[which], strerror(errno));
@@ -79,7 +79,7 @@ bool stream_file_sync(const struct stream_file *s, int which, struct err *err)
 
 void stream_file_close(struct stream_file *s, bool keep)
 {
-    for (int i = 0; s->open && i < 2; i++) {
+    for (size_t i = 0; s->open && i < 2; i++) {
         if (s->fd[i] >= 0)
             close(s->fd[i]);
         if (s->path[i] && !keep)

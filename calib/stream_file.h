@@ -23,16 +23,16 @@ struct stream_file {
 bool stream_file_open(struct stream_file *s, const char *folder, uint64_t bytes, struct err *err);
 
 /* Is it there from an earlier run, as far as its size tells? */
-bool stream_file_whole(const struct stream_file *s, int which);
+bool stream_file_whole(const struct stream_file *s, size_t which);
 
 /* Fail with ERR_IO. */
-bool stream_file_read(const struct stream_file *s, int which, uint64_t offset, void *data,
+bool stream_file_read(const struct stream_file *s, size_t which, uint64_t offset, void *data,
                       size_t size, struct err *err);
-bool stream_file_write(const struct stream_file *s, int which, uint64_t offset, const void *data,
+bool stream_file_write(const struct stream_file *s, size_t which, uint64_t offset, const void *data,
                        size_t size, struct err *err);
 
 /* What was written will be there after a crash. */
-bool stream_file_sync(const struct stream_file *s, int which, struct err *err);
+bool stream_file_sync(const struct stream_file *s, size_t which, struct err *err);
 
 /* Closes the files, and removes them unless they are kept.  A zeroed one is allowed. */
 void stream_file_close(struct stream_file *s, bool keep);

@@ -111,7 +111,7 @@ static bool read_info(struct calib_store *s, struct err *err)
 {
     struct calib_info *i = &s->info;
     const char *format, *kind;
-    uint64_t version;
+    uint64_t version = 0;
     if (H5Aexists(s->file, CALIB_FORMAT) <= 0 ||
         !read_text(&s->arena, s->file, CALIB_FORMAT, &format, err) ||
         strcmp(format, CALIB_FORMAT_NAME) != 0)
@@ -240,7 +240,7 @@ static bool check_hessian(struct calib_store *s, hid_t group, struct calib_group
 
 static bool read_group(struct calib_store *s, hid_t group, struct calib_group *g, struct err *err)
 {
-    uint64_t cols, matrices;
+    uint64_t cols = 0, matrices = 0;
     if (!read_list(&s->arena, group, CALIB_TENSORS, &g->tensor, &g->tensors, err) ||
         !read_number(group, CALIB_COLS, &cols, err) ||
         !read_number(group, CALIB_MATRICES, &matrices, err))
@@ -253,41 +253,84 @@ static bool read_group(struct calib_store *s, hid_t group, struct calib_group *g
     return read_means(s, group, g, err) && check_hessian(s, group, g, err);
 }
 
-/* The i-th group's name, where it is a link to something in this file. */
-static bool read_name(struct calib_store *s, size_t i, const char **name, struct err *err)
+/* The name of the i-th link of a group, where it is to something in this file, behind a prefix. */
+static bool read_name(struct calib_store *s, hid_t parent, const char *prefix, size_t i,
+                      const char **name, struct err *err)
 {
     H5L_info_t link;
     char text[256];
-    if (H5Lget_info_by_idx(s->file, ".", H5_INDEX_CRT_ORDER, H5_ITER_INC, i, &link, H5P_DEFAULT) <
+    if (H5Lget_info_by_idx(parent, ".", H5_INDEX_CRT_ORDER, H5_ITER_INC, i, &link, H5P_DEFAULT) <
             0 ||
         link.type != H5L_TYPE_HARD ||
-        H5Lget_name_by_idx(s->file, ".", H5_INDEX_CRT_ORDER, H5_ITER_INC, i, text, sizeof text,
+        H5Lget_name_by_idx(parent, ".", H5_INDEX_CRT_ORDER, H5_ITER_INC, i, text, sizeof text,
                            H5P_DEFAULT) >= (ssize_t)sizeof text)
         return err_set(err, ERR_FORMAT, "group %zu is not one of this file, with a name", i);
-    *name = arena_text(&s->arena, text, strlen(text));
+    *name = arena_printf(&s->arena, "%s%s", prefix, text);
     return *name || err_set(err, ERR_MEMORY, "the name of group %zu", i);
+}
+
+static bool read_named(struct calib_store *s, struct calib_group *g, struct err *err)
+{
+    const hid_t group = H5Gopen2(s->file, g->name, H5P_DEFAULT);
+    const bool ok = group >= 0 ? read_group(s, group, g, err)
+                               : calib_hdf5_fail(err, ERR_FORMAT, "cannot be opened");
+    calib_hdf5_drop(group);
+    return ok || err_wrap(err, "group '%s'", g->name);
+}
+
+static struct calib_group *read_links(struct calib_store *s, hid_t parent, const char *prefix,
+                                      size_t *count, struct err *err)
+{
+    H5G_info_t info;
+    if (H5Gget_info(parent, &info) < 0 || info.nlinks == 0 || info.nlinks > UINT16_MAX) {
+        err_set(err, ERR_FORMAT, "has no groups");
+        return NULL;
+    }
+    struct calib_group *g = arena_alloc(&s->arena, info.nlinks, sizeof *g);
+    *count = info.nlinks;
+    if (!g)
+        err_set(err, ERR_MEMORY, "%zu groups", *count);
+    for (size_t i = 0; g && i < *count; i++)
+        if (!read_name(s, parent, prefix, i, &g[i].name, err))
+            g = NULL;
+    return g;
+}
+
+/* Gradients are of one matrix, and of one tensor: that of their name. */
+static bool read_gradients(struct calib_store *s, struct err *err)
+{
+    const hid_t parent = H5Gopen2(s->file, CALIB_GRADIENTS, H5P_DEFAULT);
+    const char *const prefix = CALIB_GRADIENTS "/";
+    size_t count = 0;
+    s->gradient = parent < 0 ? NULL : read_links(s, parent, prefix, &count, err);
+    if (parent < 0)
+        calib_hdf5_fail(err, ERR_FORMAT, "'%s' cannot be opened", CALIB_GRADIENTS);
+    calib_hdf5_drop(parent);
+    for (; s->gradient && s->gradients < count; s->gradients++) {
+        struct calib_group *g = &s->gradient[s->gradients];
+        if (!read_named(s, g, err))
+            return false;
+        if (g->tensors != 1 || g->matrices != 1 || !g->has_hessian ||
+            strcmp(g->name + strlen(prefix), g->tensor[0]) != 0)
+            return err_set(err, ERR_FORMAT, "group '%s' is not the gradient of one matrix",
+                           g->name);
+    }
+    return s->gradient != NULL;
 }
 
 static bool read_groups(struct calib_store *s, struct err *err)
 {
-    H5G_info_t root;
-    if (H5Gget_info(s->file, &root) < 0 || root.nlinks == 0 || root.nlinks > UINT16_MAX)
-        return err_set(err, ERR_FORMAT, "has no groups");
-    s->group = arena_alloc(&s->arena, root.nlinks, sizeof *s->group);
-    if (!s->group)
-        return err_set(err, ERR_MEMORY, "%zu groups", (size_t)root.nlinks);
-    for (; s->groups < root.nlinks; s->groups++) {
-        struct calib_group *g = &s->group[s->groups];
-        if (!read_name(s, s->groups, &g->name, err))
+    size_t count = 0;
+    struct calib_group *g = read_links(s, s->file, "", &count, err);
+    s->group = g;
+    for (size_t i = 0; g && i < count; i++) {
+        const bool gradients = strcmp(g[i].name, CALIB_GRADIENTS) == 0;
+        if (gradients ? !read_gradients(s, err) : !read_named(s, &g[i], err))
             return false;
-        const hid_t group = H5Gopen2(s->file, g->name, H5P_DEFAULT);
-        const bool ok = group >= 0 ? read_group(s, group, g, err)
-                                   : calib_hdf5_fail(err, ERR_FORMAT, "cannot be opened");
-        calib_hdf5_drop(group);
-        if (!ok)
-            return err_wrap(err, "group '%s'", g->name);
+        if (!gradients)
+            g[s->groups++] = g[i];
     }
-    return true;
+    return g && (s->groups > 0 || err_set(err, ERR_FORMAT, "has no groups"));
 }
 
 static int compare_tensors(const void *a, const void *b)
@@ -366,6 +409,14 @@ const struct calib_group *calib_store_find(const struct calib_store *s, const ch
     const struct calib_by_tensor *found =
         s->tensors ? bsearch(&key, s->by_tensor, s->tensors, sizeof key, compare_tensors) : NULL;
     return found ? &s->group[found->group] : NULL;
+}
+
+const struct calib_group *calib_store_gradient(const struct calib_store *s, const char *tensor)
+{
+    for (size_t i = 0; i < s->gradients; i++)
+        if (strcmp(s->gradient[i].tensor[0], tensor) == 0)
+            return &s->gradient[i];
+    return NULL;
 }
 
 /* Finite, and in the diagonal what the means say. */

@@ -135,7 +135,8 @@ static hid_t create_set(hid_t group, const char *name, hid_t type, int dims, con
 
 static bool add_tokens(hid_t group, const struct calib_group *g)
 {
-    const hid_t set = create_set(group, CALIB_TOKENS, H5T_STD_U64LE, 1, &(hsize_t){g->matrices}, 0);
+    const hsize_t size = g->matrices;
+    const hid_t set = create_set(group, CALIB_TOKENS, H5T_STD_U64LE, 1, &size, 0);
     const bool ok =
         set >= 0 && H5Dwrite(set, H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, g->tokens) >= 0;
     calib_hdf5_drop(set);
@@ -187,16 +188,27 @@ static hid_t create_group(hid_t file, const char *name)
 {
     const hid_t made = H5Pcreate(H5P_GROUP_CREATE);
     hid_t group = -1;
-    if (made >= 0 && H5Pset_obj_track_times(made, false) >= 0)
+    if (made >= 0 && H5Pset_obj_track_times(made, false) >= 0 &&
+        H5Pset_link_creation_order(made, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0)
         group = H5Gcreate2(file, name, H5P_DEFAULT, made, H5P_DEFAULT);
     calib_hdf5_drop(made);
     return group;
 }
 
+/* The group that gradients are in is made with the first of them. */
+static bool have_parent(hid_t file, const char *name)
+{
+    if (strchr(name, '/') == NULL || H5Lexists(file, CALIB_GRADIENTS, H5P_DEFAULT) > 0)
+        return true;
+    const hid_t parent = create_group(file, CALIB_GRADIENTS);
+    calib_hdf5_drop(parent);
+    return parent >= 0;
+}
+
 bool calib_writer_add(struct calib_writer *w, const struct calib_group *g,
                       const struct calib_hessian *hessian, struct err *err)
 {
-    const hid_t group = create_group(w->file, g->name);
+    const hid_t group = have_parent(w->file, g->name) ? create_group(w->file, g->name) : -1;
     struct err given = {0};
     const bool ok = group >= 0 && set_texts(group, CALIB_TENSORS, g->tensor, g->tensors, true) &&
                     set_number(group, CALIB_COLS, g->cols) &&
@@ -213,7 +225,8 @@ bool calib_writer_add(struct calib_writer *w, const struct calib_group *g,
 bool calib_writer_copy(struct calib_writer *w, const struct calib_store *from,
                        const struct calib_group *g, struct err *err)
 {
-    return H5Ocopy(from->file, g->name, w->file, g->name, H5P_DEFAULT, H5P_DEFAULT) >= 0 ||
+    return (have_parent(w->file, g->name) &&
+            H5Ocopy(from->file, g->name, w->file, g->name, H5P_DEFAULT, H5P_DEFAULT) >= 0) ||
            calib_hdf5_fail(err, ERR_IO, "%s: group '%s' of %s cannot be copied", w->sink.path,
                            g->name, from->path);
 }

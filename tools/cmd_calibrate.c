@@ -141,8 +141,9 @@ static bool open_store(struct calib_store *store, const struct calibrate_command
 static bool merge(const struct calibrate_command *me, char **path, size_t paths, struct err *err)
 {
     struct calib_store *store = mem_alloc(paths, sizeof *store);
-    bool ok = store || err_set(err, ERR_MEMORY, "no memory for %zu files", paths);
-    ok = ok && sink_allowed(me->out, me->o.force, err);
+    bool ok = store != NULL;
+    if (!ok)
+        err_set(err, ERR_MEMORY, "no memory for %zu files", paths);
     for (size_t i = 0; ok && i < paths; i++) {
         ok = open_store(&store[i], me, path[i], err);
         if (ok)

@@ -2,7 +2,7 @@
 # Every check that is not a test: run from the project's root by `make lint`.
 bad=0
 fail() { echo "lint: $*" >&2; bad=1; }
-flags='-I. -D_POSIX_C_SOURCE=200809L -std=c11'
+flags="-I. -D_POSIX_C_SOURCE=200809L -std=c11 $(pkg-config --cflags hdf5)"
 code=$(git ls-files 'core/*.[ch]' 'quantize/*.[ch]' 'formats/*.[ch]' 'model/*.[ch]' 'calib/*.[ch]' \
     'eval/*.[ch]' 'tools/*.[ch]' 'tests/*.[ch]')
 own=$(echo "$code" | grep -v '_table\.c$')

@@ -274,6 +274,20 @@ def fingerprints(tmp):
     tap.ok(done.returncode == 1 and "is of another model than" in done.stderr, "--through refuses another model")
 
 
+def overflow(tmp):
+    """A model whose activations are not finite: the input and column are named, and nothing is left."""
+    path = tmp / "huge.gguf"
+    shutil.copy(tmp / "f32.gguf", path)
+    reader = gguf.GGUFReader(path, "r+")
+    tensor = next(t for t in reader.tensors if t.name == "blk.1.ffn_up.weight")
+    tensor.data[7, :] = 3e38
+    reader.data.flush()
+    (tmp / "here").mkdir()
+    done = run("calibrate", path, "-f", TEXT, "-o", tmp / "here" / "a.h5", "-c", CONTEXT, "-q")
+    tap.ok(done.returncode == 1 and "window 0: blk.1.ffn_mid: the activations of column 7 are not finite" in done.stderr and
+           not list((tmp / "here").iterdir()), "activations that are not finite are refused", done.stderr.strip())
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         tmp = pathlib.Path(name)
@@ -287,6 +301,7 @@ def main():
         tap.run("bad files", bad_files, tmp)
         tap.run("bad merges", bad_merges, tmp)
         tap.run("fingerprints", fingerprints, tmp)
+        tap.run("overflow", overflow, tmp)
     tap.done()
 
 
