@@ -35,7 +35,7 @@ static size_t supers_of(const struct gptq *g) { return g->factor->cols / g->span
 
 size_t gptq_room(const struct gptq *g)
 {
-    return GPTQ_ROWS * (3 * g->factor->cols + g->span + 2 * g->blocks + 2 * supers_of(g));
+    return GPTQ_ROWS * (3 * g->factor->cols + g->chunk + 2 * g->blocks + 2 * supers_of(g));
 }
 
 /* The triangle of U, H, its inverse and that one's triangle, all within block b. */
@@ -89,7 +89,9 @@ bool gptq_open(struct gptq *g, const struct factor *f, enum dtype_id dtype,
                        .engine = engine,
                        .sweeps = options->fast     ? 0
                                  : options->sweeps ? options->sweeps
-                                                   : GPTQ_SWEEPS};
+                                                   : GPTQ_SWEEPS,
+                       .passes = GPTQ_PASSES,
+                       .tries = options->fast ? 1 : GPTQ_TRIES};
     if (!g->shape)
         return err_set(err, ERR_UNSUPPORTED, "gptq does not encode to %s", g->dtype->name);
     const size_t n = (size_t)g->shape->block;
@@ -97,6 +99,7 @@ bool gptq_open(struct gptq *g, const struct factor *f, enum dtype_id dtype,
     if (f->cols % g->span != 0)
         return err_set(err, ERR_FORMAT, "%zu columns are not whole blocks of %zu", f->cols,
                        g->span);
+    g->chunk = GPTQ_SPAN_MAX / g->span * g->span;
     g->blocks = f->cols / n;
     float **const part[] = {&g->u, &g->h, &g->inverse, &g->t};
     bool ok = (g->weight = mem_alloc(f->cols, sizeof(float))) != NULL;

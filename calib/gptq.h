@@ -29,7 +29,7 @@ struct gptq_options {
     unsigned cpu;    /* core/cpu.h */
 };
 
-enum { GPTQ_SWEEPS = 4 };
+enum { GPTQ_SWEEPS = 2, GPTQ_PASSES = 2, GPTQ_TRIES = 3 };
 
 struct gptq_shape;
 struct gptq_engine;
@@ -41,12 +41,15 @@ struct gptq {
     const struct kernels *kernels;
     const struct dtype *dtype;
     const struct gptq_engine *engine;
-    unsigned sweeps;
-    size_t span, blocks; /* columns of a super-block, blocks of a row */
-    float *weight;       /* 1 / U[j][j]^2, a column */
-    float *u;            /* the triangles of U within the blocks, block x block each, row-major */
-    float *h, *inverse;  /* H within the blocks, and its inverse ... */
-    float *t;            /* ... as T' T, T upper */
+    unsigned sweeps;    /* over the whole row, */
+    unsigned passes;    /* over each chunk in each of them, */
+    unsigned tries;     /* of d when it is rounded first */
+    size_t span, chunk; /* columns of a super-block, of those worked on together */
+    size_t blocks;      /* of a row */
+    float *weight;      /* 1 / U[j][j]^2, a column */
+    float *u;           /* the triangles of U within the blocks, block x block each, row-major */
+    float *h, *inverse; /* H within the blocks, and its inverse ... */
+    float *t;           /* ... as T' T, T upper */
 };
 
 /* Work space of one thread. */

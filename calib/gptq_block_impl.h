@@ -55,32 +55,47 @@ static inline void block_settle(struct block *b, f8 s, f8 o, f8 *sc, f8 *m, f8 *
     *sc = *m = f8_set1(0.0f);
 }
 
-/* The losses of four lines. */
-static inline void try_lines(const struct block *b, const f8 s[TRIES], const f8 o[TRIES],
-                             f8 loss[TRIES])
+/* Four candidates in work. */
+struct trial {
+    f8 x[GPTQ_BLOCK_MAX][TRIES];
+    f8 s[TRIES], o[TRIES], inverse[TRIES], loss[TRIES];
+};
+
+/* Rounds x[i] of each: the errors. */
+static inline void trial_round(struct trial *t, const struct block *b, int i, f8 e[TRIES])
+{
+    const f8 per = f8_set1(1.0f / b->u[i * b->shape->block + i]);
+    for (int c = 0; c < TRIES; c++) {
+        const f8 x = t->x[i][c];
+        const f8 q = nearest(b->codes, f8_mul(f8_sub(x, t->o[c]), t->inverse[c]));
+        e[c] = f8_mul(f8_sub(f8_add(f8_mul(t->s[c], q), t->o[c]), x), per);
+        t->loss[c] = f8_add(t->loss[c], f8_mul(e[c], e[c]));
+    }
+}
+
+/* The losses of four lines, two columns at a time. */
+static inline void trial_run(struct trial *t, const struct block *b)
 {
     const int n = b->shape->block;
-    f8 x[GPTQ_BLOCK_MAX][TRIES], inverse[TRIES];
+    for (int c = 0; c < TRIES; c++) {
+        t->inverse[c] = inverse_of(t->s[c]);
+        t->loss[c] = f8_set1(0.0f);
+    }
     for (int i = 0; i < n; i++)
         for (int c = 0; c < TRIES; c++)
-            x[i][c] = b->x[i];
-    for (int c = 0; c < TRIES; c++) {
-        inverse[c] = inverse_of(s[c]);
-        loss[c] = f8_set1(0.0f);
-    }
-    for (int i = 0; i < n; i++) {
-        const float *u = b->u + i * n;
-        const f8 per = f8_set1(1.0f / u[i]);
-        f8 e[TRIES];
-        for (int c = 0; c < TRIES; c++) {
-            const f8 q = nearest(b->codes, f8_mul(f8_sub(x[i][c], o[c]), inverse[c]));
-            e[c] = f8_mul(f8_sub(f8_add(f8_mul(s[c], q), o[c]), x[i][c]), per);
-            loss[c] = f8_add(loss[c], f8_mul(e[c], e[c]));
-        }
-        for (int k = i + 1; k < n; k++) {
-            const f8 uk = f8_set1(u[k]);
+            t->x[i][c] = b->x[i];
+    for (int i = 0; i < n; i += 2) {
+        const float *u = b->u + i * n, *v = u + n;
+        f8 e[TRIES], e2[TRIES];
+        trial_round(t, b, i, e);
+        for (int c = 0; c < TRIES; c++)
+            t->x[i + 1][c] = f8_add(t->x[i + 1][c], f8_mul(e[c], f8_set1(u[i + 1])));
+        trial_round(t, b, i + 1, e2);
+        for (int k = i + 2; k < n; k++) {
+            const f8 uk = f8_set1(u[k]), vk = f8_set1(v[k]);
+#pragma GCC unroll 4
             for (int c = 0; c < TRIES; c++)
-                x[k][c] = f8_add(x[k][c], f8_mul(e[c], uk));
+                t->x[k][c] = f8_add(f8_add(t->x[k][c], f8_mul(e[c], uk)), f8_mul(e2[c], vk));
         }
     }
 }
@@ -120,20 +135,21 @@ static inline f8 step_min(const struct gptq_shape *s, f8 m)
 static inline bool choice_try(struct choice *best, const struct block *b, const f8 sc[TRIES],
                               const f8 m[TRIES])
 {
-    f8 s[TRIES], o[TRIES], loss[TRIES], a[TRIES], z[TRIES];
+    struct trial t;
+    f8 a[TRIES], z[TRIES];
     bool moved = false;
     for (int c = 0; c < TRIES; c++) {
         a[c] = step_scale(b->shape, sc[c]);
         z[c] = step_min(b->shape, m[c]);
-        s[c] = scale_of(b, a[c]);
-        o[c] = offset_of(b, z[c]);
+        t.s[c] = scale_of(b, a[c]);
+        t.o[c] = offset_of(b, z[c]);
     }
-    try_lines(b, s, o, loss);
+    trial_run(&t, b);
     for (int c = 0; c < TRIES; c++) {
-        const m8 better = f8_lt(loss[c], best->loss);
+        const m8 better = f8_lt(t.loss[c], best->loss);
         best->sc = f8_select(better, a[c], best->sc);
         best->m = f8_select(better, z[c], best->m);
-        best->loss = f8_select(better, loss[c], best->loss);
+        best->loss = f8_select(better, t.loss[c], best->loss);
         moved = moved || m8_any(better);
     }
     return moved;

@@ -19,6 +19,7 @@ struct descent {
     size_t index, col; /* of the super-block; its first column */
     f8 *q, *x;         /* a column of the super-block: codes; G */
     f8 *sc, *m, *d, *dmin;
+    f8 *moved; /* a column: how far v moved since its block began, G of it being known there */
 };
 
 static inline f8 sum_of_products(const f8 *a, const f8 *b, int n)
@@ -198,45 +199,95 @@ static inline void descend_codes(struct descent_block *t)
     }
 }
 
+static inline void block_values(struct descent_block *t)
+{
+    block_line(t);
+    for (int j = 0; j < t->b.shape->block; j++)
+        t->v[j] = value_of(t, t->q[j]);
+}
+
 enum { CODE_PASSES = 2 };
 
-static inline void descend_super(struct descent *t)
+/* Block b of the super-block. */
+static inline void descend_in_block(struct descent *t, int b)
 {
     const struct gptq *g = t->g;
     const struct gptq_shape *shape = g->shape;
-    const int n = shape->block;
-    const size_t square = (size_t)(n * n);
+    const size_t n = (size_t)shape->block, at = (size_t)b * n;
+    const size_t square = (t->index * (size_t)shape->blocks + (size_t)b) * n * n;
+    struct descent_block k = {
+        .b = {shape, t->codes, NULL, g->t + square, *t->d, *t->dmin},
+        .h = g->h + square,
+        .inverse = g->inverse + square,
+        .q = t->q + at,
+        .x = t->x + at,
+        .sc = t->sc + b,
+        .m = t->m + b,
+        .d = t->d,
+        .dmin = t->dmin,
+    };
+    block_values(&k);
+    for (size_t j = 0; j < n; j++)
+        t->moved[at + j] = f8_neg(k.v[j]);
+    if (shape->blocks == 1) { /* what d and dmin move is then the block's move, too */
+        descend_steps(t);
+        k.b.d = *t->d;
+        k.b.dmin = *t->dmin;
+        block_values(&k);
+    }
+    descend_block(&k);
+    if (gptq_shape_whole(shape))
+        descend_scale(&k, false);
+    if (shape->min == GPTQ_MIN_WHOLE)
+        descend_scale(&k, true);
+    for (int pass = 0; pass < CODE_PASSES; pass++)
+        descend_codes(&k);
+    for (size_t j = 0; j < n; j++)
+        t->moved[at + j] = f8_add(t->moved[at + j], k.v[j]);
+}
+
+static inline void descend_super(struct descent *t)
+{
+    const size_t n = (size_t)t->g->shape->block;
+    if (t->g->shape->blocks > 1)
+        descend_steps(t);
+    for (int b = 0; b < t->g->shape->blocks; b++) {
+        const size_t at = (size_t)b * n;
+        product_near(t->x + at, t->moved, t->g->factor, false, t->col, at, t->col + at, n);
+        descend_in_block(t, b);
+    }
+}
+
+/* A chunk of super-blocks from number `super` on, whose G is in s->x: gone through g->passes times
+ * while it is at hand. */
+static inline void descend_chunk(const struct gptq *g, const struct codes *codes, struct strip *s,
+                                 size_t super, size_t supers)
+{
+    const size_t n = (size_t)g->shape->block, blocks = (size_t)g->shape->blocks;
+    const size_t col = super * g->span, cols = supers * g->span;
     f8 moved[GPTQ_SPAN_MAX];
-    descend_steps(t);
-    for (int b = 0; b < shape->blocks; b++) {
-        const size_t at = (size_t)(b * n), index = t->index * (size_t)shape->blocks + (size_t)b;
-        product_near(t->x + at, moved, g->factor, false, t->col, at, t->col + at, (size_t)n);
-        struct descent_block k = {
-            .b = {shape, t->codes, NULL, g->t + index * square, *t->d, *t->dmin},
-            .h = g->h + index * square,
-            .inverse = g->inverse + index * square,
-            .q = t->q + at,
-            .x = t->x + at,
-            .sc = t->sc + b,
-            .m = t->m + b,
-            .d = t->d,
-            .dmin = t->dmin,
-        };
-        block_line(&k);
-        for (int j = 0; j < n; j++) {
-            k.v[j] = value_of(&k, k.q[j]);
-            moved[at + (size_t)j] = f8_neg(k.v[j]);
+    for (unsigned pass = 0; pass < g->passes; pass++) {
+        for (size_t k = 0; k < supers; k++) {
+            const size_t at = k * g->span, i = super + k;
+            struct descent d = {g,
+                                codes,
+                                i,
+                                col + at,
+                                s->q + col + at,
+                                s->x + at,
+                                s->sc + i * blocks,
+                                s->m + i * blocks,
+                                s->d + i,
+                                s->dmin + i,
+                                moved + at};
+            product_near(s->x + at, moved, g->factor, false, col, at, col + at, g->span);
+            descend_super(&d);
         }
-        descend_block(&k);
-        if (gptq_shape_whole(shape)) {
-            descend_scale(&k, false);
-            if (shape->min == GPTQ_MIN_WHOLE)
-                descend_scale(&k, true);
+        for (size_t at = 0; pass + 1 < g->passes && at < cols; at += n) {
+            const size_t next = at + n; /* what later blocks moved */
+            product_near(s->x + at, moved + next, g->factor, false, col + next, cols - next,
+                         col + at, n);
         }
-        for (int pass = 0; pass < CODE_PASSES; pass++)
-            descend_codes(&k);
-        for (int j = 0; j < n; j++)
-            moved[at + (size_t)j] = f8_add(moved[at + (size_t)j], k.v[j]);
     }
 }
 

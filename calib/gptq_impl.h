@@ -1,13 +1,14 @@
 /* gptq_impl.h - the engine: a tile of rows through rounding with feedback and descent.
  *
- * Include a lanes header first; it is built once for each.  Super-blocks are entered from the
- * left: what all columns before them bring is one product with a slice of U (then of H), so that
+ * Include a lanes header first; it is built once for each.  Chunks of
+ * columns are entered from the left: what all columns before them bring is one product with a slice of U (then of H), so that
  * each slice is read once for all rows of the tile.
  */
 #ifndef CALIB_GPTQ_IMPL_H
 #define CALIB_GPTQ_IMPL_H
 
 #include "calib/gptq_descent_impl.h"
+#include "calib/gptq_round_impl.h"
 
 struct tile {
     const struct gptq *g;
@@ -38,7 +39,7 @@ static void tile_open(struct tile *t, const struct gptq *g, size_t rows, float *
             .w = take_room(&at, t->cols),
             .q = take_room(&at, t->cols),
             .e = take_room(&at, t->cols),
-            .x = take_room(&at, t->span),
+            .x = take_room(&at, g->chunk),
             .sc = take_room(&at, g->blocks),
             .m = take_room(&at, g->blocks),
             .d = take_room(&at, t->supers),
@@ -74,40 +75,22 @@ static void store_rows(float *dst, const f8 *src, size_t count, size_t rows, int
     }
 }
 
-/* The first pass over super-block i of a strip, whose x is there: start, then block by block. */
-static void round_super(const struct tile *t, struct strip *s, size_t i)
+/* Columns of the chunk that begins with super-block i. */
+static inline size_t chunk_cols(const struct tile *t, size_t i)
 {
-    const struct gptq *g = t->g;
-    const struct gptq_shape *shape = g->shape;
-    const size_t n = (size_t)shape->block, col = i * t->span, blocks = (size_t)shape->blocks;
-    f8 *sc = s->sc + i * blocks, *m = s->m + i * blocks;
-    struct super start = {shape, &t->codes, s->x, g->weight + col, s->d[i], s->dmin[i], sc, m};
-    super_start(&start);
-    s->d[i] = start.d;
-    s->dmin[i] = start.dmin;
-    for (size_t b = 0; b < blocks; b++) {
-        const size_t at = b * n;
-        struct block block = {shape,   &t->codes, s->x + at, g->u + (i * blocks + b) * n * n,
-                              s->d[i], s->dmin[i]};
-        product_near(s->x + at, s->e + col, g->factor, true, col, at, col + at, n);
-        const struct choice best = choose_line(&block, g->weight + col + at, sc[b], m[b]);
-        sc[b] = best.sc;
-        m[b] = best.m;
-        const f8 scale = scale_of(&block, sc[b]), offset = offset_of(&block, m[b]);
-        block_settle(&block, scale, offset, sc + b, m + b, s->d + i, s->dmin + i);
-        round_block(&block, scale, offset, s->q + col + at, s->e + col + at);
-    }
+    const size_t left = t->cols - i * t->span;
+    return left < t->g->chunk ? left : t->g->chunk;
 }
 
 static void round_tile(struct tile *t)
 {
-    for (size_t i = 0; i < t->supers; i++) {
-        const size_t col = i * t->span;
+    for (size_t i = 0; i < t->supers; i += t->g->chunk / t->span) {
+        const size_t col = i * t->span, cols = chunk_cols(t, i);
         for (int s = 0; s < t->strips; s++)
-            memcpy(t->strip[s].x, t->strip[s].w + col, t->span * sizeof(f8));
-        product_far(t->strip, t->strips, t->g->factor, true, col, col, t->span);
+            memcpy(t->strip[s].x, t->strip[s].w + col, cols * sizeof(f8));
+        product_far(t->strip, t->strips, t->g->factor, true, col, col, cols);
         for (int s = 0; s < t->strips; s++)
-            round_super(t, &t->strip[s], i);
+            round_chunk(t->g, &t->codes, &t->strip[s], i, cols / t->span);
     }
 }
 
@@ -126,47 +109,36 @@ static void take_error(const struct tile *t, struct strip *s, size_t i)
 
 static void sweep_tile(struct tile *t)
 {
-    const size_t blocks = (size_t)t->g->shape->blocks;
-    for (size_t i = 0; i < t->supers; i++) {
-        const size_t col = i * t->span;
+    for (size_t i = 0; i < t->supers; i += t->g->chunk / t->span) {
+        const size_t col = i * t->span, cols = chunk_cols(t, i);
         for (int s = 0; s < t->strips; s++)
-            memset(t->strip[s].x, 0, t->span * sizeof(f8));
-        product_far(t->strip, t->strips, t->g->factor, false, t->cols, col, t->span);
-        for (int k = 0; k < t->strips; k++) {
-            struct strip *s = &t->strip[k];
-            struct descent d = {t->g,
-                                &t->codes,
-                                i,
-                                col,
-                                s->q + col,
-                                s->x,
-                                s->sc + i * blocks,
-                                s->m + i * blocks,
-                                s->d + i,
-                                s->dmin + i};
-            descend_super(&d);
-            take_error(t, s, i);
+            memset(t->strip[s].x, 0, cols * sizeof(f8));
+        product_far(t->strip, t->strips, t->g->factor, false, t->cols, col, cols);
+        for (int s = 0; s < t->strips; s++) {
+            descend_chunk(t->g, &t->codes, &t->strip[s], i, cols / t->span);
+            for (size_t k = i; k < i + cols / t->span; k++)
+                take_error(t, &t->strip[s], k);
         }
     }
 }
 
-/* The loss of what stands in e: H is symmetric, so each super-block meets those before it twice. */
+/* The loss of what stands in e: H is symmetric, so each chunk meets those before it twice. */
 static void tile_loss(struct tile *t, float *loss, size_t rows)
 {
     f8 sum[STRIPS];
     for (int s = 0; s < t->strips; s++)
         sum[s] = f8_set1(0.0f);
-    for (size_t i = 0; i < t->supers; i++) {
-        const size_t col = i * t->span;
+    for (size_t i = 0; i < t->supers; i += t->g->chunk / t->span) {
+        const size_t col = i * t->span, cols = chunk_cols(t, i);
         for (int s = 0; s < t->strips; s++)
-            memset(t->strip[s].x, 0, t->span * sizeof(f8));
-        product_far(t->strip, t->strips, t->g->factor, false, col, col, t->span);
+            memset(t->strip[s].x, 0, cols * sizeof(f8));
+        product_far(t->strip, t->strips, t->g->factor, false, col, col, cols);
         for (int k = 0; k < t->strips; k++) {
             struct strip *s = &t->strip[k];
-            for (size_t j = 0; j < t->span; j++)
+            for (size_t j = 0; j < cols; j++)
                 s->x[j] = f8_add(s->x[j], s->x[j]);
-            product_near(s->x, s->e + col, t->g->factor, false, col, t->span, col, t->span);
-            sum[k] = f8_add(sum[k], sum_of_products(s->e + col, s->x, (int)t->span));
+            product_near(s->x, s->e + col, t->g->factor, false, col, cols, col, cols);
+            sum[k] = f8_add(sum[k], sum_of_products(s->e + col, s->x, (int)cols));
         }
     }
     for (int s = 0; s < t->strips; s++)

@@ -48,13 +48,17 @@ static size_t bytes_of(enum dtype_id dtype)
     return COLS / d->block_elems * d->block_bytes;
 }
 
-/* The blocks of `rows` rows, `call` rows a call; the caller frees them. */
-static uint8_t *encode(enum dtype_id dtype, const struct gptq_options *o, const float *w,
-                       size_t rows, size_t call, struct gptq_sums *sums)
+enum { AS_OPENED = -1 };
+
+/* The blocks of `rows` rows, `call` rows a call, after so many sweeps; the caller frees them. */
+static uint8_t *encode(enum dtype_id dtype, const struct gptq_options *o, int sweeps,
+                       const float *w, size_t rows, size_t call, struct gptq_sums *sums)
 {
     struct gptq g;
     struct gptq_scratch s;
     assert_true(gptq_open(&g, &factor, dtype, o, &kernels, NULL));
+    if (sweeps != AS_OPENED)
+        g.sweeps = (unsigned)sweeps;
     assert_true(gptq_scratch_open(&s, &g, NULL));
     uint8_t *blocks = malloc(rows * bytes_of(dtype));
     for (size_t r = 0; r < rows; r += call)
@@ -80,14 +84,16 @@ static double loss_of(enum dtype_id dtype, const uint8_t *blocks, const float *w
     return sum;
 }
 
-/* What calibrated rounding leaves of plain rounding's loss on these rows: fast, best. */
+/* What calibrated rounding leaves of plain rounding's loss on these rows, 3% above what it was when
+ * this was written: fast, best. */
 static const struct {
     enum dtype_id dtype;
     double fast, best;
 } golden[] = {
-    {DTYPE_Q4_0, 1, 1}, {DTYPE_Q4_1, 1, 1}, {DTYPE_Q5_0, 1, 1},   {DTYPE_Q5_1, 1, 1},
-    {DTYPE_Q8_0, 1, 1}, {DTYPE_Q2_K, 1, 1}, {DTYPE_Q3_K, 1, 1},   {DTYPE_Q4_K, 1, 1},
-    {DTYPE_Q5_K, 1, 1}, {DTYPE_Q6_K, 1, 1}, {DTYPE_IQ4_NL, 1, 1}, {DTYPE_IQ4_XS, 1, 1},
+    {DTYPE_Q4_0, 0.134, 0.121}, {DTYPE_Q4_1, 0.179, 0.159},   {DTYPE_Q5_0, 0.127, 0.115},
+    {DTYPE_Q5_1, 0.161, 0.141}, {DTYPE_Q8_0, 0.169, 0.151},   {DTYPE_Q2_K, 0.163, 0.143},
+    {DTYPE_Q3_K, 0.139, 0.125}, {DTYPE_Q4_K, 0.159, 0.136},   {DTYPE_Q5_K, 0.176, 0.158},
+    {DTYPE_Q6_K, 0.145, 0.134}, {DTYPE_IQ4_NL, 0.142, 0.130}, {DTYPE_IQ4_XS, 0.158, 0.137},
 };
 enum { TYPES = sizeof golden / sizeof *golden };
 
@@ -99,36 +105,37 @@ static void no_row_is_worse_than_rounding_or_than_before(void **state)
         assert_true(gptq_supports(type));
         uint8_t plain[COLS * sizeof(float)];
         struct gptq_sums sums = {0}, fast_sums = {0};
-        const struct gptq_options options[] = {{.fast = true, .cpu = cpu_features()},
-                                               {.sweeps = 1, .cpu = cpu_features()},
-                                               {.cpu = cpu_features()}};
-        uint8_t *fast = encode(type, &options[0], weights, ROWS, ROWS, &fast_sums);
-        uint8_t *once = encode(type, &options[1], weights, ROWS, ROWS, NULL);
-        uint8_t *best = encode(type, &options[2], weights, ROWS, ROWS, &sums);
+        const struct gptq_options fast = {.fast = true, .cpu = cpu_features()};
+        const struct gptq_options best = {.cpu = cpu_features()};
+        uint8_t *blocks[] = {encode(type, &fast, AS_OPENED, weights, ROWS, ROWS, &fast_sums),
+                             encode(type, &best, 0, weights, ROWS, ROWS, NULL),
+                             encode(type, &best, 1, weights, ROWS, ROWS, NULL),
+                             encode(type, &best, AS_OPENED, weights, ROWS, ROWS, &sums)};
         double loss = 0.0, first = 0.0, rounding = 0.0;
         for (size_t r = 0; r < ROWS; r++) {
             const float *w = weights + r * COLS;
             const size_t at = r * bytes_of(type);
             kernels.encode[type](plain, w, factor.diagonal, COLS);
-            const double losses[] = {loss_of(type, plain, w), loss_of(type, fast + at, w),
-                                     loss_of(type, once + at, w), loss_of(type, best + at, w)};
-            for (int k = 1; k < 4; k++)
-                assert_true(losses[k] <= losses[k - 1] * (1.0 + 1e-4));
-            rounding += losses[0];
-            first += losses[1];
+            const double plainly = loss_of(type, plain, w) * (1.0 + 1e-4);
+            double losses[4];
+            for (int k = 0; k < 4; k++) {
+                losses[k] = loss_of(type, blocks[k] + at, w);
+                assert_true(losses[k] <= plainly);
+            }
+            assert_true(losses[2] <= losses[1] * (1.0 + 1e-4));
+            assert_true(losses[3] <= losses[2] * (1.0 + 1e-4));
+            rounding += plainly;
+            first += losses[0];
             loss += losses[3];
         }
-        print_message("# {%s, %.3f, %.3f}\n", dtype_get(type)->name, first / rounding,
-                      loss / rounding);
         assert_true(first <= golden[i].fast * rounding);
         assert_true(loss <= golden[i].best * rounding);
         assert_true(fabs(sums.loss / loss - 1.0) < 1e-3);
         assert_true(fabs(fast_sums.loss / first - 1.0) < 1e-3);
         assert_true(fabs(sums.rounding / rounding - 1.0) < 1e-3);
         assert_int_equal(sums.rows, ROWS);
-        free(fast);
-        free(once);
-        free(best);
+        for (int k = 0; k < 4; k++)
+            free(blocks[k]);
     }
 }
 
@@ -151,7 +158,7 @@ static void instruction_sets_and_splits_give_the_same_bytes(void **state)
         uint8_t *want = NULL;
         for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
             const struct gptq_options o = {.sweeps = 1, .cpu = sets[k]};
-            uint8_t *got = encode(type, &o, w, N, k == 1 ? 5 : N, NULL);
+            uint8_t *got = encode(type, &o, AS_OPENED, w, N, k == 1 ? 5 : N, NULL);
             if (want)
                 assert_memory_equal(got, want, N * bytes_of(type));
             else
@@ -214,7 +221,7 @@ static void values_of_the_type_are_kept(void **state)
         w[j] = 0.25f * (float)((int)(j * 7 % 16) - 8);
     const struct gptq_options o = {.cpu = cpu_features()};
     struct gptq_sums sums = {0};
-    free(encode(DTYPE_Q4_0, &o, w, 1, 1, &sums));
+    free(encode(DTYPE_Q4_0, &o, AS_OPENED, w, 1, 1, &sums));
     assert_true(sums.loss == 0.0);
 }
 
