@@ -85,6 +85,13 @@ static void multiply_rows(const struct dot_kernels *k, const struct dot_weight *
     }
 }
 
+/* Sends for what is about to be read row beside row, in the order in which it lies in memory. */
+static void fetch(const uint8_t *p, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch(p + i, 0, 2);
+}
+
 /* Up to TILE_PANELS panels, all x. */
 static void multiply_tile(const struct dot_kernels *k, const struct dot_weight *w, size_t first,
                           size_t rows, const uint8_t *x, size_t vectors, float *y, size_t stride,
@@ -94,8 +101,10 @@ static void multiply_tile(const struct dot_kernels *k, const struct dot_weight *
     const size_t bytes = panel_bytes(form, w->cols), x_bytes = dot_input_bytes(form, w->cols);
     for (size_t r = 0; r < rows; r += DOT_PANEL_ROWS) {
         const size_t count = rows - r < DOT_PANEL_ROWS ? rows - r : DOT_PANEL_ROWS;
-        k->pack[w->type](k, w->type, scratch + r / DOT_PANEL_ROWS * bytes,
-                         w->data + (first + r) * w->row_bytes, w->row_bytes, count, w->cols);
+        const uint8_t *data = w->data + (first + r) * w->row_bytes;
+        fetch(data, count * w->row_bytes);
+        k->pack[w->type](k, w->type, scratch + r / DOT_PANEL_ROWS * bytes, data, w->row_bytes,
+                         count, w->cols);
     }
     for (size_t v = 0; v < vectors; v += GROUP) {
         const size_t group = vectors - v < GROUP ? vectors - v : GROUP;

@@ -142,15 +142,18 @@ INLINE void pack_blocks(void *panel, const uint8_t *first, size_t row_bytes, siz
     for (size_t i = 0; i < n; i += DOT_PIECE, out++) {
         uint8_t u[DOT_PANEL_ROWS][DOT_PIECE];
         float d[DOT_PANEL_ROWS][8], m[DOT_PANEL_ROWS][8];
-        memset(u, 0, sizeof u);
-        memset(d, 0, sizeof d);
+        memset(u[rows], 0, (DOT_PANEL_ROWS - rows) * sizeof u[0]);
+        memset(d[rows], 0, (DOT_PANEL_ROWS - rows) * sizeof d[0]);
         memset(m, 0, sizeof m);
         for (size_t row = 0; row < rows; row++) {
-            uint8_t piece[8 * sizeof(struct block_q8_0)] = {0};
-            const size_t count = n - i < DOT_PIECE ? n - i : DOT_PIECE;
-            memcpy(piece, first + row * row_bytes + i / BLOCK_ELEMS * bytes,
-                   count / BLOCK_ELEMS * bytes);
+            const uint8_t *piece = first + row * row_bytes + i / BLOCK_ELEMS * bytes;
+            uint8_t last[8 * sizeof(struct block_q8_0)];
             struct blocks w;
+            if (n - i < DOT_PIECE) {
+                memset(last, 0, sizeof last);
+                memcpy(last, piece, (n - i) / BLOCK_ELEMS * bytes);
+                piece = last;
+            }
             unpack(&w, piece);
             store_codes(u[row], w.u, add);
             _mm256_storeu_ps(d[row], w.d);
@@ -171,9 +174,11 @@ INLINE void pack_supers(void *panel, const uint8_t *first, size_t row_bytes, siz
     for (size_t i = 0; i < n / SUPER_ELEMS; i++, out++) {
         uint8_t u[DOT_PANEL_ROWS][DOT_PIECE];
         int16_t min[DOT_PANEL_ROWS][16];
-        memset(out, 0, sizeof *out);
-        memset(u, 0, sizeof u);
-        memset(min, 0, sizeof min);
+        if (rows < DOT_PANEL_ROWS) {
+            memset(out, 0, sizeof *out);
+            memset(u, 0, sizeof u);
+            memset(min, 0, sizeof min);
+        }
         for (size_t row = 0; row < rows; row++) {
             struct super w;
             int16_t scale[16];
