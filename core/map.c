@@ -1,3 +1,5 @@
+/* For madvise: posix_madvise of glibc keeps the pages. */
+#define _DEFAULT_SOURCE /* NOLINT(bugprone-reserved-identifier) */
 #include "core/map.h"
 
 #include <errno.h>
@@ -62,5 +64,5 @@ void map_release(const struct map *m, const void *data, size_t size)
     unsigned char *base = NULL;
     memcpy(&base, &m->data, sizeof base);
     if (to > from)
-        posix_madvise(base + from, to - from, POSIX_MADV_DONTNEED);
+        madvise(base + from, to - from, MADV_DONTNEED);
 }

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RELEASE_BYTES = 4 << 20 };
+
 struct job {
     const struct produce_item *item;
     const struct produce_options *o;
@@ -129,6 +131,20 @@ static bool encode_rows(const struct job *j, size_t row, size_t rows, const stru
     return true;
 }
 
+/* Where rows pass the end of a stretch of the source it is given back, by many threads at once: at
+ * the end one would take long over the whole file. */
+static void release_rows(const struct job *j, const struct tensor *source, size_t from, size_t to)
+{
+    const uint64_t row_bytes = source->bytes / j->rows;
+    const uint64_t stretch = to * row_bytes / RELEASE_BYTES;
+    struct tensor part = *source;
+    if (stretch == from * row_bytes / RELEASE_BYTES)
+        return;
+    part.data += (stretch - 1) * RELEASE_BYTES;
+    part.bytes = RELEASE_BYTES;
+    checkpoint_release(j->o->source, &part);
+}
+
 static void produce_rows(void *arg, size_t in_matrix, size_t rows, const struct chunk_scratch *s,
                          struct chunk_part *part)
 {
@@ -137,6 +153,8 @@ static void produce_rows(void *arg, size_t in_matrix, size_t rows, const struct 
     if (j->encoder ? encode_together(j, row, rows, s, part) : encode_rows(j, row, rows, s, part))
         gguf_write_data(j->writer, j->index, (uint64_t)row * j->row_bytes, s->bytes,
                         rows * j->row_bytes, &part->err);
+    if (j->item->tensor->source)
+        release_rows(j, j->item->tensor->source, row, row + rows);
 }
 
 /* All rows at once, or with an encoder of the item's matrix by matrix. */
