@@ -3,9 +3,12 @@
 #include "core/cpu.h"
 #include "quantize/dot_panel.h"
 
-/* Panels multiplied together stay in a core's cache while the x go by, some at a time; for fewer
- * x than FEW, or half of that if they come one by one, it does not pay to lay rows side by side. */
-enum { TILE_BYTES = 512 * 1024, TILE_PANELS = 2, GROUP = 24, FEW = 8 };
+/* Panels multiplied together stay in a core's cache while the x go by, some at a time. */
+enum { TILE_BYTES = 512 * 1024, TILE_PANELS = 2, GROUP = 24 };
+
+/* For fewer x it does not pay to lay rows side by side: where one x is taken after the other, where
+ * a few share a row, and for floats, which take up more when they are unpacked. */
+enum { FEW_ONE_BY_ONE = 4, FEW_TOGETHER = 8, FEW_FLOATS = 10 };
 
 void dot_init(struct dot_kernels *k, const struct kernels *codecs, unsigned cpu)
 {
@@ -121,7 +124,9 @@ void dot_multiply(const struct dot_kernels *k, const struct dot_weight *w, size_
                   size_t rows, const void *x, size_t vectors, float *y, size_t stride,
                   void *scratch)
 {
-    const size_t few = k->few[w->type] ? FEW : FEW / 2;
+    const size_t few = !k->few[w->type]                 ? FEW_ONE_BY_ONE
+                       : dot_form(w->type) == DOT_FLOAT ? FEW_FLOATS
+                                                        : FEW_TOGETHER;
     if (vectors < few || !k->multiply[w->type]) {
         multiply_rows(k, w, first, rows, x, vectors, y, stride);
         return;

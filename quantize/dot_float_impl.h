@@ -122,14 +122,17 @@ static void multiply_float(float *y, size_t stride, const void *panel, size_t ro
     }
 }
 
+/* More x than these, a power of two columns apart, would push each other out of the first cache. */
+enum { BESIDE = COLUMNS < 4 ? COLUMNS : 4 };
+
 /* One row as it lies in the file, with so many x.  Rows follow one another in memory, and are read
  * that way: several at a time are too much for the machine's foresight. */
 INLINE void multiply_row(float *y, size_t stride, const uint8_t *row, const float *x, size_t n,
                          size_t size, vf (*load)(const void *), int columns)
 {
     enum { PARTS = DOT_LANES / VL };
-    float lane[COLUMNS][DOT_LANES];
-    vf sum[COLUMNS][PARTS];
+    float lane[BESIDE][DOT_LANES];
+    vf sum[BESIDE][PARTS];
     UNROLL
     for (int i = 0; i < columns * PARTS; i++)
         sum[i / PARTS][i % PARTS] = vf_zero();
@@ -154,8 +157,8 @@ INLINE void multiply_row(float *y, size_t stride, const uint8_t *row, const floa
                            size_t vectors, size_t n)                                               \
     {                                                                                              \
         const float *in = x;                                                                       \
-        for (; vectors >= COLUMNS; vectors -= COLUMNS, in += COLUMNS * n, y += COLUMNS * stride)   \
-            multiply_row(y, stride, row, in, n, size, vf_load_##name, COLUMNS);                    \
+        for (; vectors >= BESIDE; vectors -= BESIDE, in += BESIDE * n, y += BESIDE * stride)       \
+            multiply_row(y, stride, row, in, n, size, vf_load_##name, BESIDE);                     \
         for (; vectors >= 2; vectors -= 2, in += 2 * n, y += 2 * stride)                           \
             multiply_row(y, stride, row, in, n, size, vf_load_##name, 2);                          \
         if (vectors > 0)                                                                           \
