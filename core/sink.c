@@ -49,9 +49,14 @@ static bool lock_temporary(struct sink *s, struct err *err)
         s->open = false;
         return err_set(err, ERR_IO, "%s: another run is writing it", s->path);
     }
-    if (ftruncate(s->fd, 0) != 0)
-        return err_set(err, ERR_IO, "%s: cannot empty: %s", s->temporary, strerror(errno));
     return true;
+}
+
+static bool set_size(const struct sink *s, uint64_t bytes, struct err *err)
+{
+    return ftruncate(s->fd, (off_t)bytes) == 0 ||
+           err_set(err, ERR_IO, "%s: cannot make it %" PRIu64 " bytes: %s", s->temporary, bytes,
+                   strerror(errno));
 }
 
 bool sink_allowed(const char *path, bool force, struct err *err)
@@ -74,18 +79,34 @@ static bool open_temporary(struct sink *s, struct err *err)
     return lock_temporary(s, err);
 }
 
-bool sink_open(struct sink *s, const char *path, bool force, uint64_t expected, struct err *err)
+/* With the temporary as it was left. */
+static bool open_sink(struct sink *s, const char *path, bool force, uint64_t expected,
+                      struct err *err)
 {
     const size_t room = strlen(path) + sizeof ".tmp";
     *s = (struct sink){.path = strdup(path), .temporary = malloc(room)};
-    bool ok = s->path && s->temporary;
-    if (ok) {
-        snprintf(s->temporary, room, "%s.tmp", path);
-        ok = sink_allowed(path, force, err) && check_room(path, expected, err) &&
-             open_temporary(s, err);
-    } else {
-        err_set(err, ERR_MEMORY, "%s: no memory for its name", path);
-    }
+    if (!s->path || !s->temporary)
+        return err_set(err, ERR_MEMORY, "%s: no memory for its name", path);
+    snprintf(s->temporary, room, "%s.tmp", path);
+    return sink_allowed(path, force, err) && check_room(path, expected, err) &&
+           open_temporary(s, err);
+}
+
+bool sink_open(struct sink *s, const char *path, bool force, uint64_t expected, struct err *err)
+{
+    const bool ok = open_sink(s, path, force, expected, err) && set_size(s, 0, err);
+    if (!ok)
+        sink_close(s);
+    return ok;
+}
+
+bool sink_resume(struct sink *s, const char *path, bool force, uint64_t expected, bool *found,
+                 struct err *err)
+{
+    struct stat st;
+    bool ok = open_sink(s, path, force, expected, err);
+    *found = ok && fstat(s->fd, &st) == 0 && (uint64_t)st.st_size == expected;
+    ok = ok && (*found || (set_size(s, 0, err) && set_size(s, expected, err)));
     if (!ok)
         sink_close(s);
     return ok;
@@ -150,6 +171,12 @@ static void sync_folder(const char *path)
     free(folder);
 }
 
+bool sink_sync(const struct sink *s, struct err *err)
+{
+    return fdatasync(s->fd) == 0 ||
+           err_set(err, ERR_IO, "%s: cannot sync: %s", s->path, strerror(errno));
+}
+
 bool sink_commit(struct sink *s, struct err *err)
 {
     if (fsync(s->fd) != 0)
@@ -174,4 +201,12 @@ void sink_close(struct sink *s)
     free(s->temporary);
     free(s->path);
     *s = (struct sink){0};
+}
+
+void sink_leave(struct sink *s)
+{
+    if (s->open)
+        close(s->fd);
+    s->open = false;
+    sink_close(s);
 }

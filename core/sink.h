@@ -27,6 +27,11 @@ bool sink_allowed(const char *path, bool force, struct err *err);
  * `expected` bytes (0: not known) must be free on the file system: ERR_IO if not. */
 bool sink_open(struct sink *s, const char *path, bool force, uint64_t expected, struct err *err);
 
+/* The same, but goes on with what sink_leave left, or a run that was killed: *found says that this
+ * has `expected` bytes, as the temporary has from now on; where it is false they are zeros. */
+bool sink_resume(struct sink *s, const char *path, bool force, uint64_t expected, bool *found,
+                 struct err *err);
+
 /* Appends. */
 bool sink_write(struct sink *s, const void *data, size_t size, struct err *err);
 
@@ -39,10 +44,16 @@ bool sink_pad(struct sink *s, size_t alignment, struct err *err);
 bool sink_write_at(const struct sink *s, uint64_t offset, const void *data, size_t size,
                    struct err *err);
 
+/* What was written survives a crash. */
+bool sink_sync(const struct sink *s, struct err *err);
+
 /* Makes the file appear under its name and closes the sink. */
 bool sink_commit(struct sink *s, struct err *err);
 
 /* Gives up what was not committed; a zeroed or closed sink is allowed. */
 void sink_close(struct sink *s);
+
+/* The same, but the temporary stays for sink_resume. */
+void sink_leave(struct sink *s);
 
 #endif

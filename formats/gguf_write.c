@@ -192,33 +192,67 @@ static bool write_frame(struct gguf_writer *w, const struct layout *l, const uin
     return sink_pad(&w->sink, l->alignment, err);
 }
 
-bool gguf_write_open(struct gguf_writer *w, const char *path, bool force, const struct meta *meta,
-                     const struct tensor *const *tensor, size_t tensors, struct err *err)
+/* The header's bytes, which the caller frees, and in *l where everything is: its offsets, too. */
+static uint8_t *encode_header(struct layout *l, const struct meta *meta,
+                              const struct tensor *const *tensor, size_t tensors, struct err *err)
 {
-    *w = (struct gguf_writer){0};
-    struct layout l;
     struct out header = {0};
-    bool ok = lay_out(&l, meta, tensor, tensors, err);
-    w->offset = l.offset;
-    if (!ok) {
-        err_wrap(err, "%s", path);
-        goto done;
-    }
+    if (!lay_out(l, meta, tensor, tensors, err))
+        return NULL;
+    header.at = l->header <= SIZE_MAX ? mem_alloc((size_t)l->header, 1) : NULL;
+    if (header.at)
+        put_header(&header, meta, tensor, tensors, l->offset);
+    else
+        err_set(err, ERR_MEMORY, "no memory for a header of %" PRIu64 " bytes", l->header);
+    assert(!header.at || header.bytes == l->header);
+    return header.at;
+}
+
+bool gguf_write_digest(const struct meta *meta, const struct tensor *const *tensor, size_t tensors,
+                       char text[HASH_TEXT], struct err *err)
+{
+    struct layout l;
+    struct hash h;
+    uint8_t *header = encode_header(&l, meta, tensor, tensors, err);
+    hash_init(&h);
+    if (header)
+        hash_add(&h, header, (size_t)l.header);
+    hash_text(&h, text);
+    free(header);
+    free(l.offset);
+    return header != NULL;
+}
+
+/* found NULL: a file from nothing. */
+static bool open_writer(struct gguf_writer *w, const char *path, bool force,
+                        const struct meta *meta, const struct tensor *const *tensor, size_t tensors,
+                        bool *found, struct err *err)
+{
+    struct layout l;
+    uint8_t *header = encode_header(&l, meta, tensor, tensors, err);
     *w = (struct gguf_writer){
         .offset = l.offset, .data = l.data, .tensors = tensors, .bytes = l.all};
-    header.at = l.header <= SIZE_MAX ? mem_alloc((size_t)l.header, 1) : NULL;
-    ok = header.at || err_set(err, ERR_MEMORY, "%s: no memory for a header of %" PRIu64 " bytes",
-                              path, l.header);
-    if (!ok)
-        goto done;
-    put_header(&header, meta, tensor, tensors, l.offset);
-    assert(header.bytes == l.header);
-    ok = sink_open(&w->sink, path, force, l.all, err) && write_frame(w, &l, header.at, err);
-done:
-    free(header.at);
+    const bool ok = header ? (found ? sink_resume(&w->sink, path, force, l.all, found, err)
+                                    : sink_open(&w->sink, path, force, l.all, err)) &&
+                                 write_frame(w, &l, header, err)
+                           : err_wrap(err, "%s", path);
+    free(header);
     if (!ok)
         gguf_write_close(w);
     return ok;
+}
+
+bool gguf_write_open(struct gguf_writer *w, const char *path, bool force, const struct meta *meta,
+                     const struct tensor *const *tensor, size_t tensors, struct err *err)
+{
+    return open_writer(w, path, force, meta, tensor, tensors, NULL, err);
+}
+
+bool gguf_write_resume(struct gguf_writer *w, const char *path, bool force, const struct meta *meta,
+                       const struct tensor *const *tensor, size_t tensors, bool *found,
+                       struct err *err)
+{
+    return open_writer(w, path, force, meta, tensor, tensors, found, err);
 }
 
 bool gguf_write_data(const struct gguf_writer *w, size_t tensor, uint64_t offset, const void *data,
@@ -243,4 +277,10 @@ void gguf_write_close(struct gguf_writer *w)
     sink_close(&w->sink);
     free(w->offset);
     *w = (struct gguf_writer){0};
+}
+
+void gguf_write_leave(struct gguf_writer *w)
+{
+    sink_leave(&w->sink);
+    gguf_write_close(w);
 }

@@ -9,6 +9,7 @@
 #ifndef FORMATS_GGUF_WRITE_H
 #define FORMATS_GGUF_WRITE_H
 
+#include "core/hash.h"
 #include "core/sink.h"
 #include "core/tensor.h"
 #include "formats/meta.h"
@@ -28,6 +29,12 @@ struct gguf_writer {
 bool gguf_write_open(struct gguf_writer *w, const char *path, bool force, const struct meta *meta,
                      const struct tensor *const *tensor, size_t tensors, struct err *err);
 
+/* The same, but goes on with what gguf_write_leave left, or a run that was killed: *found says that
+ * such a file is there (core/sink.h).  Whose it is the caller must know. */
+bool gguf_write_resume(struct gguf_writer *w, const char *path, bool force, const struct meta *meta,
+                       const struct tensor *const *tensor, size_t tensors, bool *found,
+                       struct err *err);
+
 /* Writes part of a tensor's data; the caller writes every byte once.  Safe from many threads. */
 bool gguf_write_data(const struct gguf_writer *w, size_t tensor, uint64_t offset, const void *data,
                      size_t size, struct err *err);
@@ -39,8 +46,15 @@ uint64_t gguf_write_place(const struct gguf_writer *w, size_t tensor);
 bool gguf_write_commit(struct gguf_writer *w, struct err *err);
 void gguf_write_close(struct gguf_writer *w);
 
+/* The same, but what was written stays for gguf_write_resume. */
+void gguf_write_leave(struct gguf_writer *w);
+
 /* The size of the file that gguf_write_open would lay out, and nothing written. */
 bool gguf_write_size(const struct meta *meta, const struct tensor *const *tensor, size_t tensors,
                      uint64_t *bytes, struct err *err);
+
+/* A hash of all that comes before the data: of pairs, names, types, shapes and places. */
+bool gguf_write_digest(const struct meta *meta, const struct tensor *const *tensor, size_t tensors,
+                       char text[HASH_TEXT], struct err *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include "formats/gguf_write.h"
 #include "formats/source_guard.h"
 #include "model/chunks.h"
+#include "model/resume.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -254,36 +255,87 @@ bool produce_size(const struct meta *meta, const struct produce_item *item, size
     return ok;
 }
 
+bool produce_key(const struct meta *meta, const struct produce_item *item, size_t items,
+                 const char *about, char key[HASH_TEXT], struct err *err)
+{
+    struct tensor *own = mem_alloc(items, sizeof *own);
+    const struct tensor **list = output_tensors(item, items, own);
+    struct hash h;
+    const bool ok = list ? gguf_write_digest(meta, list, items, key, err)
+                         : err_set(err, ERR_MEMORY, "no memory for %zu tensors", items);
+    if (ok) {
+        hash_init(&h);
+        hash_add_text(&h, key, strlen(key));
+        hash_add_text(&h, about, strlen(about));
+        hash_text(&h, key);
+    }
+    free(list);
+    free(own);
+    return ok;
+}
+
+/* The file, and with options->resume the journal: *done tensors are there already. */
+static bool open_output(struct gguf_writer *w, struct resume *r, const char *path,
+                        const struct meta *meta, const struct tensor *const *list, size_t items,
+                        const struct produce_options *o, struct produce_result *result,
+                        size_t *done, struct err *err)
+{
+    bool found;
+    *done = 0;
+    if (!o->resume)
+        return gguf_write_open(w, path, o->force, meta, list, items, err);
+    if (resume_look(path, o->resume, done) != RESUME_SAME) {
+        if (!gguf_write_open(w, path, o->force, meta, list, items, err))
+            return false;
+        return resume_open(r, path, o->resume, false, result, items, done, err);
+    }
+    return gguf_write_resume(w, path, o->force, meta, list, items, &found, err) &&
+           resume_open(r, path, o->resume, found, result, items, done, err);
+}
+
+/* All tensors from the first that is not done. */
+static bool produce_items(struct job *j, const struct produce_item *item, size_t items, size_t done,
+                          struct chunks *chunks, const struct resume *resume,
+                          struct produce_result *result, struct err *err)
+{
+    struct progress *p = j->o->progress;
+    if (p) {
+        p->total = j->writer->bytes - j->writer->data;
+        p->done = done < items ? gguf_write_place(j->writer, done) - j->writer->data : p->total;
+    }
+    for (j->index = done; j->index < items; j->index++) {
+        j->item = &item[j->index];
+        if (!produce_tensor(j, chunks, &result[j->index], err) ||
+            (resume->open &&
+             !(sink_sync(&j->writer->sink, err) && resume_add(resume, &result[j->index], err))))
+            return false;
+    }
+    return true;
+}
+
 bool produce_gguf(const char *path, const struct meta *meta, const struct produce_item *item,
                   size_t items, const struct produce_options *options,
                   struct produce_result *result, struct err *err)
 {
-    bool ok = false;
     struct gguf_writer writer = {0};
     struct chunks chunks = {0};
+    struct resume resume = {0};
     struct tensor *own = mem_alloc(items, sizeof *own);
     const struct tensor **list = output_tensors(item, items, own);
     struct job j = {.o = options, .writer = &writer};
-    if (!list) {
-        err_set(err, ERR_MEMORY, "no memory for %zu tensors", items);
-        goto done;
-    }
-    if (!source_guard(options->source, path, err) ||
-        !chunks_open(&chunks, options->pool, widest(item, items), step_of(item, items), err) ||
-        !gguf_write_open(&writer, path, options->force, meta, list, items, err))
-        goto done;
-    if (options->progress) {
-        options->progress->done = 0;
-        options->progress->total = writer.bytes - writer.data;
-    }
-    for (j.index = 0; j.index < items; j.index++) {
-        j.item = &item[j.index];
-        if (!produce_tensor(&j, &chunks, &result[j.index], err))
-            goto done;
-    }
-    ok = gguf_write_commit(&writer, err);
-done:
-    gguf_write_close(&writer);
+    size_t done;
+    bool ok = list || err_set(err, ERR_MEMORY, "no memory for %zu tensors", items);
+    ok = ok && source_guard(options->source, path, err) &&
+         chunks_open(&chunks, options->pool, widest(item, items), step_of(item, items), err) &&
+         open_output(&writer, &resume, path, meta, list, items, options, result, &done, err) &&
+         produce_items(&j, item, items, done, &chunks, &resume, result, err) &&
+         gguf_write_commit(&writer, err);
+    const bool keep = !ok && resume.open && (err->code == ERR_STOPPED || err->code == ERR_IO);
+    if (keep)
+        gguf_write_leave(&writer);
+    else
+        gguf_write_close(&writer);
+    resume_close(&resume, keep);
     chunks_close(&chunks);
     free(list);
     free(own);

@@ -8,6 +8,7 @@
 #ifndef MODEL_PRODUCE_H
 #define MODEL_PRODUCE_H
 
+#include "core/hash.h"
 #include "core/pool.h"
 #include "core/progress.h"
 #include "model/plan.h"
@@ -63,12 +64,20 @@ struct produce_options {
     struct pool *pool;
     struct progress *progress; /* may be NULL; in bytes of output */
     bool allow_nan;
-    bool force; /* overwrite */
+    bool force;         /* overwrite */
+    const char *resume; /* NULL, or a hash of all that decides the data (core/hash.h): the work can
+                           be stopped or killed, and goes on where the hash is the same */
 };
+
+/* A hash of the options that an item's bytes follow from, for produce_options.resume: of `about`
+ * (what the caller knows of source, importance and encoders) and of the file's header. */
+bool produce_key(const struct meta *meta, const struct produce_item *item, size_t items,
+                 const char *about, char key[HASH_TEXT], struct err *err);
 
 /* Writes `path` with these pairs and items; result[i] tells of item i.  Fails with what the writer
  * or the source say, ERR_NUMERIC (tensor and index of a NaN, an infinity, a value that F16 cannot
- * hold), ERR_STOPPED; no file is left then. */
+ * hold), ERR_STOPPED; no file is left then, but with `resume` what is done so far, for the next
+ * run (ERR_STOPPED, ERR_IO). */
 bool produce_gguf(const char *path, const struct meta *meta, const struct produce_item *item,
                   size_t items, const struct produce_options *options,
                   struct produce_result *result, struct err *err);

@@ -306,7 +306,12 @@ static void say_after(struct make *m)
 
 static bool make_file(struct make *m, struct make_report *report, struct err *err)
 {
+    char key[HASH_TEXT];
+    if (!make_calib_key(&m->calib, m->o, &m->source, &m->meta, m->item, m->plan.tensors, m->s, key,
+                        err))
+        return false;
     const struct produce_options o = {.source = &m->source,
+                                      .resume = key[0] ? key : NULL,
                                       .kernels = &m->s->kernels,
                                       .pool = m->s->pool,
                                       .progress = &m->s->progress.base,

@@ -3,6 +3,8 @@
 #include "calib/calibrate.h"
 #include "core/cpu.h"
 #include "core/mem.h"
+#include "core/version.h"
+#include "model/resume.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -205,6 +207,48 @@ void make_calib_keys(const struct make_calib *m, struct meta *meta)
     }
     meta_set_u32(meta, "quern.calibration.tokens",
                  info->tokens < UINT32_MAX ? (uint32_t)info->tokens : UINT32_MAX);
+}
+
+/* The statistics themselves: mean squares stand for their Hessians, too. */
+static void hash_store(struct hash *h, const struct calib_store *store)
+{
+    hash_add_text(h, store->info.source, strlen(store->info.source));
+    for (size_t i = 0; i < store->groups; i++) {
+        const struct calib_group *g = &store->group[i];
+        hash_add_text(h, g->name, strlen(g->name));
+        hash_add(h, g->tokens, g->matrices * sizeof *g->tokens);
+        hash_add(h, g->mean_square, g->matrices * g->cols * sizeof *g->mean_square);
+    }
+}
+
+bool make_calib_key(const struct make_calib *m, const struct make_options *o,
+                    const struct checkpoint *source, const struct meta *meta,
+                    const struct produce_item *item, size_t items, const struct session *s,
+                    char key[HASH_TEXT], struct err *err)
+{
+    char about[HASH_TEXT];
+    struct hash h;
+    size_t done;
+    key[0] = '\0';
+    if (!has_gptq(m))
+        return true;
+    identity_source(source, about);
+    hash_init(&h);
+    hash_add_text(&h, about, strlen(about));
+    hash_add_text(&h, QUERN_VERSION, strlen(QUERN_VERSION));
+    hash_add_text(&h, make_calib_name(m), strlen(make_calib_name(m)));
+    hash_add_u64(&h, o->allow_nan);
+    hash_store(&h, &m->store);
+    hash_text(&h, about);
+    if (!produce_key(meta, item, items, about, key, err))
+        return false;
+    const enum resume_state state = resume_look(o->out, key, &done);
+    if (state == RESUME_SAME)
+        session_say(s, "resume: %zu of %zu tensors are there from an earlier run\n", done, items);
+    else if (state == RESUME_OTHER)
+        session_say(s, "resume: what an earlier run left is of other options or another source, "
+                       "and is done anew\n");
+    return true;
 }
 
 void make_calib_made(struct make_calib *m)

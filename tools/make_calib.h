@@ -38,6 +38,13 @@ bool make_calib_use(struct make_calib *m, struct plan *plan, struct produce_item
 /* What was used, as keys of the file. */
 void make_calib_keys(const struct make_calib *m, struct meta *meta);
 
+/* A hash of all that the data follow from (produce_options.resume); "" where the work is too short
+ * for that: without GPTQ.  Says what an earlier run has left.  Reads the whole source. */
+bool make_calib_key(const struct make_calib *m, const struct make_options *o,
+                    const struct checkpoint *source, const struct meta *meta,
+                    const struct produce_item *item, size_t items, const struct session *s,
+                    char key[HASH_TEXT], struct err *err);
+
 /* The output is there: the plan is as it was, and a store of its own is not needed any more. */
 void make_calib_made(struct make_calib *m);
 void make_calib_close(struct make_calib *m);
