@@ -119,12 +119,12 @@ static void exp_is_within_two_units(void **state)
 static void exp_ends(void **state)
 {
     (void)state;
-    const float x[] = {-87.01f, -INFINITY, 88.01f, INFINITY, NAN, 0.0f};
-    float y[6];
+    const float x[] = {-87.01f, -INFINITY, 88.01f, INFINITY, NAN, 0.0f, -87.0f, 88.0f};
+    float y[8];
     for (size_t l = 0; l < levels; l++) {
-        level[l].exp(y, x, 0.0f, 6);
+        level[l].exp(y, x, 0.0f, 8);
         assert_true(y[0] == 0.0f && y[1] == 0.0f && isinf(y[2]) && isinf(y[3]) && isnan(y[4]));
-        assert_true(y[5] == 1.0f);
+        assert_true(y[5] == 1.0f && y[6] > 0.0f && isfinite(y[7]));
     }
 }
 

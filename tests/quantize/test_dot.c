@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-static struct kernels codecs;
+static struct kernels plain, codecs; /* the reference's and the best */
 static const struct version *here[VERSIONS];
 static struct dot_kernels level[VERSIONS];
 static size_t levels;
@@ -127,7 +127,7 @@ static double exact(const struct product *p, size_t row, size_t v, double *magni
     float *w = malloc(n * sizeof *w);
     double sum = 0.0;
     *magnitude = 0.0;
-    codecs.decode[p->w.type](w, p->data + row * p->w.row_bytes, n);
+    plain.decode[p->w.type](w, p->data + row * p->w.row_bytes, n);
     for (size_t i = 0; i < n; i++) {
         double x = p->x[v * n + i];
         if (dot_form(p->w.type) == DOT_BLOCK) {
@@ -258,11 +258,18 @@ static void extreme_codes_do_not_saturate(void **state)
         }
 }
 
+/* Half way between two codes, for the scale is one. */
+static void fill_halfway(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = i % 32 == 0 ? 127.0f : (float)(i * 11 % 253) - 126.5f;
+}
+
 static void x_is_quantized_alike(void **state)
 {
     (void)state;
     for (int form = 0; form < DOT_FORMS; form++)
-        for (int kind = 0; kind < WEIGHTS_KINDS + 2; kind++) {
+        for (int kind = 0; kind < WEIGHTS_KINDS + 3; kind++) {
             const size_t n = form == DOT_BLOCK ? 32 * 11 : form == DOT_SUPER ? 256 * 3 : 77;
             const size_t bytes = dot_input_bytes((enum dot_form)form, n);
             float *x = malloc(n * sizeof *x);
@@ -270,6 +277,8 @@ static void x_is_quantized_alike(void **state)
             weights_fill(x, n, (enum weights_kind)(kind % WEIGHTS_KINDS), 9);
             if (kind >= WEIGHTS_KINDS)
                 x[n / 2] = kind == WEIGHTS_KINDS ? NAN : -INFINITY;
+            if (kind == WEIGHTS_KINDS + 2)
+                fill_halfway(x, n);
             memset(a, 0x55, bytes);
             dot_quantize(ref(), (enum dot_form)form, a, x, n);
             for (size_t l = 1; l < levels; l++) {
@@ -313,10 +322,11 @@ static void fewer_features_choose_slower_versions(void **state)
 
 int main(void)
 {
+    kernels_init(&plain, 0);
     kernels_init(&codecs, cpu_features());
     levels = versions_here(here);
     for (size_t l = 0; l < levels; l++)
-        dot_init(&level[l], &codecs, here[l]->cpu);
+        dot_init(&level[l], l == 0 ? &plain : &codecs, here[l]->cpu);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fewer_features_choose_slower_versions),
         cmocka_unit_test(the_reference_is_the_product),
