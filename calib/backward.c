@@ -28,7 +28,10 @@ struct backward_widths backward_widths(const struct hparams *h)
     };
 }
 
-static bool allocate(struct backward *b, struct err *err)
+enum { PARTS = 24 };
+
+/* Lays the floats out from `at` on (NULL: only counts them); returns how many. */
+static size_t lay_out(struct backward *b, float *at)
 {
     const struct hparams *h = &b->weights->hparams;
     const struct backward_widths w = backward_widths(h);
@@ -39,7 +42,7 @@ static bool allocate(struct backward *b, struct err *err)
     const struct {
         float **part;
         size_t floats;
-    } table[] = {
+    } table[PARTS] = {
         {&b->stream, streams * w.embd * most},
         {&b->dx, w.embd * most},
         {&b->normed, w.embd * most},
@@ -61,20 +64,31 @@ static bool allocate(struct backward *b, struct err *err)
         {&b->dup, w.ffn * most},
         {&b->dhidden, w.ffn * most},
         {&b->angle, b->weights->rope.dims * most},
-        {&b->score, 2 * most * most * (size_t)pool_threads(b->pool)},
+        {&b->score, 2 * most * most * (size_t)b->threads},
         {&b->logits, b->piece * vocab},
         {&b->panel, b->panel_floats},
     };
     size_t total = 0;
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+    for (size_t i = 0; i < PARTS; i++) {
+        *table[i].part = at ? at + total : NULL;
         total += (table[i].floats + 15) / 16 * 16;
-    if (!(b->memory = mem_alloc(total, sizeof *b->memory)))
-        return err_set(err, ERR_MEMORY, "a backward pass over %zu tokens: %zu floats", most, total);
-    float *at = b->memory;
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        *table[i].part = at;
-        at += (table[i].floats + 15) / 16 * 16;
     }
+    return total;
+}
+
+size_t backward_bytes(const struct weights *w, int threads, size_t most)
+{
+    struct backward b = {.weights = w, .threads = threads, .most = most};
+    return lay_out(&b, NULL) * sizeof(float);
+}
+
+static bool allocate(struct backward *b, struct err *err)
+{
+    const size_t total = lay_out(b, NULL);
+    if (!(b->memory = mem_alloc(total, sizeof *b->memory)))
+        return err_set(err, ERR_MEMORY, "a backward pass over %zu tokens: %zu floats", b->most,
+                       total);
+    lay_out(b, b->memory);
     return true;
 }
 
@@ -84,7 +98,8 @@ bool backward_open(struct backward *b, const struct weights *w, const struct ker
     struct hparams one = w->hparams;
     assert(most > 0 && most <= FORWARD_PIECE);
     one.layers = 1;
-    *b = (struct backward){.weights = w, .kernels = k, .pool = pool, .most = most};
+    *b = (struct backward){
+        .weights = w, .kernels = k, .pool = pool, .threads = pool_threads(pool), .most = most};
     if (forward_open(&b->forward, w, k, pool, err) &&
         kv_cache_open(&b->cache, &one, k, DTYPE_F32, 1, most, err) && allocate(b, err))
         return true;

@@ -31,6 +31,7 @@ struct backward {
     const struct weights *weights;
     const struct kernels *kernels;
     struct pool *pool;
+    int threads; /* of the pool */
     struct forward forward;
     struct kv_cache cache; /* of one layer */
     size_t most;           /* tokens of a window */
@@ -52,8 +53,9 @@ struct backward {
     size_t panel_floats;
 };
 
-/* For windows of up to `most` tokens (at most FORWARD_PIECE).  The weights must stay open.  Fails with
+/* For windows of up to `most` tokens (at most FORWARD_PIECE), and the memory that takes.  The weights must stay open.  Fails with
  * ERR_MEMORY; *b is then closed. */
+size_t backward_bytes(const struct weights *w, int threads, size_t most);
 bool backward_open(struct backward *b, const struct weights *w, const struct kernels *k,
                    struct pool *pool, size_t most, struct err *err);
 void backward_close(struct backward *b);

@@ -94,6 +94,7 @@ static bool open_all(struct calibrate *c, const struct calibrate_options *o, str
         .kernels = &c->kernels,
         .pool = o->pool,
         .progress = o->progress,
+        .gradients = o->gradients < c->corpus.windows ? o->gradients : c->corpus.windows,
         .path = o->out,
         .force = o->force,
     };

@@ -15,7 +15,8 @@ struct calibrate_options {
     const char *through; /* a file of the same model whose weights make the activations, or NULL */
     struct corpus_options corpus;
     bool importance_only;
-    const char *out; /* calib.h5 */
+    size_t gradients; /* windows to go back through for what outputs are worth; 0: none */
+    const char *out;  /* calib.h5 */
     bool force;
     const struct kernels *kernels;
     struct pool *pool;

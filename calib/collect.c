@@ -1,5 +1,6 @@
 #include "calib/collect.h"
 
+#include "calib/gradients.h"
 #include "calib/moments.h"
 #include "calib/stream_file.h"
 #include "core/clock.h"
@@ -15,7 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { INPUTS = 2, LINEARS = 3, NAME = 64 };
+/* PASSES: what a window back and forth costs, in forward passes. */
+enum { INPUTS = 2, LINEARS = 3, NAME = 64, PASSES = 4 };
 
 /* One input of a half, and the linears that it goes to. */
 struct input {
@@ -47,6 +49,25 @@ static size_t embd_of(const struct collect_options *o) { return (size_t)o->weigh
 static size_t halves_of(const struct collect_options *o)
 {
     return 2 * (size_t)o->weights->hparams.layers + 1;
+}
+
+/* Halves, and the gradients behind them: each leaves a part. */
+static size_t stages_of(const struct collect_options *o)
+{
+    return halves_of(o) + (o->gradients > 0);
+}
+
+static struct gradients_options gradients_of(const struct collect_options *o)
+{
+    return (struct gradients_options){
+        .weights = o->weights,
+        .corpus = o->corpus,
+        .windows = o->gradients,
+        .kernels = o->kernels,
+        .pool = o->pool,
+        .progress = o->progress,
+        .step = PASSES * halves_of(o) * o->corpus->context,
+    };
 }
 
 static struct input describe(const char *name, size_t layer, const struct linear *a,
@@ -113,6 +134,11 @@ struct collect_needs collect_needs(const struct collect_options *o)
         sizeof(float) *
             (piece * (3 * h->embd + heads + kept + 2 * h->ffn) + context * (h->embd + kept)) +
         (8u << 20) + (uint64_t)pool_threads(o->pool) * (4u << 20); /* HDF5; a thread's tiles */
+    if (o->gradients) {
+        const struct gradients_options g = gradients_of(o);
+        const uint64_t bytes = gradients_memory(&g);
+        n.memory = bytes > n.memory ? bytes : n.memory;
+    }
     return n;
 }
 
@@ -126,6 +152,7 @@ static void make_key(struct collect *c)
     for (size_t t = 0; t < sizeof text / sizeof text[0]; t++)
         hash_add_text(&h, text[t], strlen(text[t]));
     hash_add_u64(&h, i->hessians);
+    hash_add_u64(&h, c->o->gradients);
     hash_add_u64(&h, corpus->context);
     hash_add(&h, corpus->token, corpus->windows * corpus->context * sizeof *corpus->token);
     hash_text(&h, c->key);
@@ -162,7 +189,7 @@ static size_t find_parts(const struct collect *c)
 {
     size_t found = 0;
     struct calib_store part;
-    while (found < halves_of(c->o) && part_open(c, found, &part, NULL)) {
+    while (found < stages_of(c->o) && part_open(c, found, &part, NULL)) {
         calib_store_close(&part);
         found++;
     }
@@ -240,19 +267,39 @@ static bool write_input(struct collect *c, struct calib_writer *w, struct input 
     return ok;
 }
 
-static bool write_part(struct collect *c, size_t half, struct err *err)
+static bool open_part(const struct collect *c, size_t stage, struct calib_writer *w,
+                      struct err *err)
 {
     const struct calib_info info = {
         "", "", "", c->key, "", "", "", NULL, 0, 0, 0, 0, c->o->info->hessians};
+    char *path = part_path(c, stage);
+    const bool ok = path ? calib_writer_open(w, path, true, &info, err)
+                         : err_set(err, ERR_MEMORY, "%s: no memory for a name", c->folder);
+    free(path);
+    return ok;
+}
+
+static bool write_part(struct collect *c, size_t half, struct err *err)
+{
     struct calib_writer w = {0};
-    char *path = part_path(c, half);
-    bool ok = path ? calib_writer_open(&w, path, true, &info, err)
-                   : err_set(err, ERR_MEMORY, "%s: no memory for a name", c->folder);
+    bool ok = open_part(c, half, &w, err);
     for (size_t i = 0; ok && i < c->inputs; i++)
         ok = write_input(c, &w, &c->input[i], err);
     ok = ok && calib_writer_commit(&w, err);
     calib_writer_close(&w);
-    free(path);
+    return ok;
+}
+
+static bool run_gradients(struct collect *c, struct err *err)
+{
+    const struct gradients_options o = gradients_of(c->o);
+    const double start = clock_seconds();
+    struct calib_writer w = {0};
+    double loss;
+    const bool ok = open_part(c, halves_of(c->o), &w, err) && gradients_run(&o, &w, &loss, err) &&
+                    calib_writer_commit(&w, err);
+    calib_writer_close(&w);
+    c->result->gradients_seconds = clock_seconds() - start;
     return ok;
 }
 
@@ -294,11 +341,13 @@ static bool gather(struct collect *c, struct err *err)
 {
     const double start = clock_seconds();
     bool ok = true;
-    for (size_t half = 0; ok && half < halves_of(c->o); half++) {
+    for (size_t stage = 0; ok && stage < stages_of(c->o); stage++) {
         struct calib_store part;
-        ok = part_open(c, half, &part, err);
+        ok = part_open(c, stage, &part, err);
         for (size_t g = 0; ok && g < part.groups; g++)
             ok = calib_writer_copy(&c->writer, &part, &part.group[g], err);
+        for (size_t g = 0; ok && g < part.gradients; g++)
+            ok = calib_writer_copy(&c->writer, &part, &part.gradient[g], err);
         calib_store_close(&part);
     }
     ok = ok && calib_writer_commit(&c->writer, err);
@@ -308,8 +357,8 @@ static bool gather(struct collect *c, struct err *err)
 
 static void remove_folder(const struct collect *c)
 {
-    for (size_t half = 0; half < halves_of(c->o); half++) {
-        char *path = part_path(c, half);
+    for (size_t stage = 0; stage < stages_of(c->o); stage++) {
+        char *path = part_path(c, stage);
         if (path)
             unlink(path);
         free(path);
@@ -363,15 +412,17 @@ static bool run_all(struct collect *c, struct err *err)
     c->result->halves = halves;
     c->result->found = find_parts(c);
     if (p) {
-        p->done = tokens * c->result->found;
-        p->total = tokens * halves;
+        const struct gradients_options g = gradients_of(c->o);
+        p->done = tokens * (c->result->found < halves ? c->result->found : halves);
+        p->total = tokens * halves + (c->o->gradients ? gradients_windows(&g) * g.step : 0);
     }
     if (c->result->found < halves && !open_model(c, err))
         return false;
     for (size_t half = c->result->found; half < halves; half++)
         if (!run_half(c, half, err))
             return false;
-    return gather(c, err);
+    return (c->result->found > halves || c->o->gradients == 0 || run_gradients(c, err)) &&
+           gather(c, err);
 }
 
 bool collect_run(const struct collect_options *o, struct collect_result *result, struct err *err)

@@ -26,6 +26,7 @@ struct collect_options {
     const struct kernels *kernels;
     struct pool *pool;
     struct progress *progress; /* in tokens times halves; may be NULL */
+    size_t gradients;          /* windows to go back through (calib/gradients.h); 0: none */
     const char *path;          /* of the file */
     bool force;
 };
@@ -33,7 +34,7 @@ struct collect_options {
 /* How it went. */
 struct collect_result {
     size_t halves, found; /* found: done by an earlier run */
-    double forward_seconds, sums_seconds, write_seconds;
+    double forward_seconds, sums_seconds, write_seconds, gradients_seconds;
 };
 
 /* Memory that it will take beside the mapped model, and bytes of the scratch files; both at most. */

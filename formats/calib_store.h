@@ -21,6 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CALIB_GRADIENTS "gradients" /* the HDF5 group that those of outputs are in */
+
 struct calib_text {
     const char *name;   /* of the file, without folders */
     const char *sha256; /* of its bytes; "" not known */
@@ -64,6 +66,8 @@ struct calib_store {
     struct calib_info info;
     struct calib_group *group; /* in the order of the model */
     size_t groups;
+    struct calib_group *gradient; /* of outputs: one a linear, or none */
+    size_t gradients;
     struct calib_by_tensor *by_tensor; /* sorted */
     size_t tensors;
     int64_t file; /* HDF5's handle; 0: closed */
@@ -79,6 +83,10 @@ void calib_store_close(struct calib_store *s);
 
 /* The group of a GGUF tensor ("blk.3.ffn_up.weight"), or NULL.  O(log n). */
 const struct calib_group *calib_store_find(const struct calib_store *s, const char *tensor);
+
+/* What the loss thinks of that tensor's outputs (calib/backward.h): a group whose `cols` are the
+ * tensor's rows and whose Hessian is the mean of g g' over tokens, g the gradient; or NULL. */
+const struct calib_group *calib_store_gradient(const struct calib_store *s, const char *tensor);
 
 /* cols * (cols + 1) / 2; false where that is no size. */
 bool calib_triangle(uint64_t cols, size_t *values);
@@ -106,7 +114,8 @@ struct calib_writer {
 bool calib_writer_open(struct calib_writer *w, const char *path, bool force,
                        const struct calib_info *info, struct err *err);
 
-/* Adds a group behind those that are there; `hessian` may be NULL.  Fails with ERR_IO, or as
+/* Adds a group behind those that are there; `hessian` may be NULL.  That of a gradient is named
+ * CALIB_GRADIENTS "/" and the tensor.  Fails with ERR_IO, or as
  * hessian->values does. */
 bool calib_writer_add(struct calib_writer *w, const struct calib_group *g,
                       const struct calib_hessian *hessian, struct err *err);

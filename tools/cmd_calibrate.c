@@ -1,6 +1,7 @@
 #include "tools/command.h"
 
 #include "calib/calibrate.h"
+#include "calib/gradients.h"
 #include "calib/store_imatrix.h"
 #include "calib/store_merge.h"
 #include "core/mem.h"
@@ -17,7 +18,7 @@
 struct calibrate_command {
     struct calibrate_options o;
     const char *out, *imatrix; /* as asked for; o.out: the calib.h5 */
-    bool merge;
+    bool merge, gradients;
     char *temporary; /* o.out, where `out` is an imatrix: owned */
     struct session *s;
 };
@@ -61,6 +62,9 @@ static void say_plan(const struct calibrate_command *me, const struct calibrate 
     say_corpus(&c->corpus, s);
     session_say(s, "output: %s: %s\n", me->out,
                 me->o.importance_only ? "mean squares of columns" : "Hessians and mean squares");
+    if (c->collect.gradients)
+        session_say(s, "        and gradients of %zu windows: what errors of outputs cost\n",
+                    c->collect.gradients);
     session_say(s,
                 "memory: %s beside the model, %s of it for the sums of two inputs; scratch "
                 "files of up to %s in %s.work\n",
@@ -77,6 +81,8 @@ static void say_result(const struct session *s, const struct calibrate *c,
     if (r->found)
         session_say(s, "found:  %zu of %zu half layers were done by an earlier run\n", r->found,
                     r->halves);
+    if (r->gradients_seconds > 0)
+        session_say(s, "done:   gradients %s\n", term_duration(r->gradients_seconds, forward));
     session_say(s, "done:   %" PRIu64 " tokens; forward pass %s, sums %s, files %s\n",
                 c->info.tokens, term_duration(r->forward_seconds, forward),
                 term_duration(r->sums_seconds, sums), term_duration(r->write_seconds, files));
@@ -166,6 +172,10 @@ static bool prepare(struct calibrate_command *me, struct err *err)
         return err_set(err, ERR_USAGE, "-o OUT.h5 is needed");
     if (me->merge && (me->o.corpus.paths || me->o.through))
         return err_set(err, ERR_USAGE, "--merge takes files of calibration: no -f, no --through");
+    if (me->gradients && me->o.importance_only)
+        return err_set(err, ERR_USAGE, "--gradients goes with Hessians, not --importance-only");
+    if (me->gradients && me->o.gradients == 0)
+        me->o.gradients = GRADIENTS_WINDOWS;
     if (!me->merge && me->o.corpus.paths == 0)
         return err_set(err, ERR_USAGE, "a text is needed: -f TEXT");
     if (!sink_allowed(me->out, me->o.force, err) ||
@@ -197,6 +207,12 @@ static bool run_calibrate(const struct command *me, int argc, char **argv, struc
         OPT_FORCE(&s.common),
         {"importance-only", 0, OPT_FLAG, &c.o.importance_only, NULL,
          "only the mean squares of columns, no Hessians: a small file"},
+        {"gradients", 0, OPT_FLAG, &c.gradients, NULL,
+         "also go back through windows and keep what an error of each output costs the "
+         "predictions: "
+         "GPTQ is better with it"},
+        {"gradient-chunks", 0, OPT_COUNT, &c.o.gradients, "N",
+         "of how many windows (default: 96, evenly apart)"},
         {"context", 'c', OPT_COUNT, &c.o.corpus.context, "N", "tokens of a window (default: 512)"},
         {"chunks", 0, OPT_COUNT, &c.o.corpus.most, "N", "only the first N windows"},
         {"through", 0, OPT_TEXT, &c.o.through, "FILE.gguf",
