@@ -62,7 +62,7 @@ def calibrate(source, text, out, most, threads):
     with stock_model.Model(source, CONTEXT, threads, seen.callback) as model:
         windows = model.windows(text.read_bytes(), CONTEXT, most)
         for window, _ in windows:
-            model.logits(window, CONTEXT - 1)
+            model.logits(window, 0)  # all, as the tool: stock skips the last layer's rows that nobody asks for
     writer = gguf.GGUFWriter(out, "")
     writer.add_string("general.type", "imatrix")
     writer.add_array("imatrix.datasets", [text.name])
