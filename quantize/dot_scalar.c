@@ -165,7 +165,7 @@ void dot_pack_float(const struct dot_kernels *k, enum dtype_id type, void *panel
 {
     const struct dtype *t = dtype_get(type);
     const size_t padded = dot_input_bytes(DOT_FLOAT, n) / sizeof(float);
-    const size_t apart = DOT_TILE_ROWS * DOT_LANES;
+    const size_t lanes = DOT_LANES, apart = DOT_TILE_ROWS * lanes;
     if (rows % DOT_TILE_ROWS != 0)
         memset((float *)panel + rows / DOT_TILE_ROWS * DOT_TILE_ROWS * padded, 0,
                DOT_TILE_ROWS * padded * sizeof(float));
