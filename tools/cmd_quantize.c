@@ -55,6 +55,9 @@ static bool run_quantize(const struct command *me, int argc, char **argv, struct
         {"recipe-out", 0, OPT_TEXT, &o.recipe_out, "FILE", "write the types as such a file"},
         {"no-fallback", 0, OPT_FLAG, &o.recipe.no_fallback, NULL,
          "refuse where columns do not divide into TYPE's blocks, instead of a larger type"},
+        {"salient", 0, OPT_NUMBER, &o.salient, "PERCENT",
+         "with --calib: tensors whose few columns carry much, up to that part of the weights, get "
+         "the next type"},
         OPT_HEADING("Types by measured sensitivity (with --calib)"),
         {"like", 0, OPT_TEXT, &o.like, "TYPE",
          "in no more bytes than the mixture of that name takes"},
@@ -101,6 +104,12 @@ const struct command cmd_quantize = {
         "scales is quern's own and leaves less error at the same bytes.\n\n"
         "  quern quantize Llama-3.2-1B -o llama-3.2-1b-Q4_K_M.gguf --type Q4_K_M\n"
         "  quern quantize model-F16.gguf -o model-Q2_K.gguf --type Q2_K --imatrix imatrix.gguf\n"
-        "  quern quantize model --type Q3_K_M --tensor-type 'attn_v=Q6_K' --dry-run\n",
+        "  quern quantize model --type Q3_K_M --tensor-type 'attn_v=Q6_K' --dry-run\n\n"
+        "With --calib the errors of a layer's weights make up for one another (GPTQ), and types "
+        "can be chosen by what they cost the model's predictions. A run of GPTQ that was stopped "
+        "or "
+        "killed goes on where it was.\n\n"
+        "  quern quantize model -o model-Q4_K_M.gguf --type Q4_K_M --calib text.txt\n"
+        "  quern quantize model -o model.gguf --like Q4_K_M --calib calib.h5 --probe text.txt\n",
     .run = run_quantize,
 };

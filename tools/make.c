@@ -156,7 +156,8 @@ static bool choose(struct make *m, struct err *err)
         !(m->item = mem_alloc(n, sizeof *m->item)) ||
         !(m->result = mem_alloc(n, sizeof *m->result)))
         return err_set(err, ERR_MEMORY, "no memory for %zu tensors", n);
-    if (!choose_types(m, &recipe, err))
+    if (!choose_types(m, &recipe, err) ||
+        (m->o->salient > 0.0 && !make_calib_raise(&m->calib, m->o, &m->plan, m->choice, m->s, err)))
         return false;
     set_items(m);
     meta_copy(&m->meta, &m->plan.meta);
@@ -278,6 +279,29 @@ static void say_plan(struct make *m)
     say_fallbacks(m);
 }
 
+/* What GPTQ could not do as it should. */
+static void say_gptq(const struct make *m)
+{
+    size_t damped = 0, dead = 0;
+    uint64_t plain = 0, columns = 0;
+    for (size_t i = 0; i < m->plan.tensors; i++) {
+        damped += m->result[i].retries > 0;
+        dead += m->result[i].dead > 0;
+        columns += m->result[i].dead;
+        plain += m->result[i].plain;
+    }
+    if (damped)
+        session_say(m->s, "gptq:   %zu tensors needed more damping than usual\n", damped);
+    if (dead)
+        session_say(m->s, "gptq:   %" PRIu64 " columns of %zu tensors were never fed anything\n",
+                    columns, dead);
+    if (plain)
+        session_say(m->s,
+                    "gptq:   %" PRIu64 " matrices were encoded by plain search: calibration never "
+                    "reached them, or no damping helped\n",
+                    plain);
+}
+
 static void say_after(struct make *m)
 {
     uint64_t kept = 0, zeroed = 0;
@@ -301,6 +325,7 @@ static void say_after(struct make *m)
                     "NaN:    %" PRIu64
                     " values that are NaN or infinite are left out and stored as 0\n",
                     zeroed);
+    say_gptq(m);
     say_fallbacks(m);
 }
 
@@ -319,7 +344,10 @@ static bool make_file(struct make *m, struct make_report *report, struct err *er
                                       .force = m->s->common.force};
     const double start = m->s->progress.clock();
     if (!produce_gguf(m->o->out, &m->meta, m->item, m->plan.tensors, &o, m->result, err))
-        return err->code == ERR_NUMERIC ? err_wrap(err, "%s", m->o->source) : false;
+        return err->code == ERR_STOPPED && o.resume
+                   ? err_set(err, ERR_STOPPED, "stopped; the same command goes on from here")
+               : err->code == ERR_NUMERIC ? err_wrap(err, "%s", m->o->source)
+                                          : false;
     report->seconds = m->s->progress.clock() - start;
     make_calib_made(&m->calib);
     say_after(m);
@@ -383,6 +411,8 @@ static bool run(struct make *m, struct err *err)
                                  .choice = m->choice,
                                  .census = &m->census,
                                  .allocation = m->allocation,
+                                 .item = m->item,
+                                 .method = make_calib_name(&m->calib),
                                  .result = m->result,
                                  .bytes = m->bytes};
     if (m->o->dry_run)

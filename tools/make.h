@@ -24,6 +24,7 @@ struct make_options {
     double target_bpw;
     const char *types, *probe, *sensitivity; /* or NULL */
     const char *recipe_out, *check;          /* or NULL */
+    double salient; /* the part of the weights that is raised, in percent */
     bool allow_requantize, allow_nan, dry_run, verify, no_table;
 };
 

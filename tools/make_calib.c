@@ -1,6 +1,7 @@
 #include "tools/make_calib.h"
 
 #include "calib/calibrate.h"
+#include "calib/salient.h"
 #include "core/cpu.h"
 #include "core/mem.h"
 #include "core/version.h"
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define SALIENT_COLUMNS 0.01 /* the part of the columns that is looked at */
 
 static const char method_key[] = "quern.calibration.method";
 
@@ -48,6 +51,8 @@ bool make_calib_check(struct make_calib *m, const struct make_options *o, struct
         return err_set(err, ERR_USAGE,
                        "--method %s needs --calib: a file of `quern calibrate`, or a text",
                        method_name[m->method]);
+    if (o->salient > 0.0 && !o->calib)
+        return err_set(err, ERR_USAGE, "--salient needs --calib");
     if (o->calib && o->imatrix)
         return err_set(err, ERR_USAGE,
                        "--calib and --imatrix both have the importance: one of them is enough");
@@ -182,6 +187,44 @@ bool make_calib_use(struct make_calib *m, struct plan *plan, struct produce_item
     session_say(s, "method: %s: %zu tensors by gptq, the others by plain search\n",
                 make_calib_name(m), encoded);
     return true;
+}
+
+/* The raised types, where the tensor's own was the recipe's. */
+static void take_raised(const struct plan *plan, const struct dtype *const *dtype,
+                        struct recipe_choice *choice, const struct session *s)
+{
+    size_t raised = 0;
+    for (size_t i = 0; i < plan->tensors; i++) {
+        if (dtype[i] == choice[i].dtype ||
+            (choice[i].reason != RECIPE_OWN && choice[i].reason != RECIPE_RULED))
+            continue;
+        choice[i] = (struct recipe_choice){dtype[i], dtype[i], RECIPE_ALLOCATED};
+        raised++;
+    }
+    session_say(s, "salient: %zu tensors, whose few columns carry much, get the next type\n",
+                raised);
+}
+
+bool make_calib_raise(const struct make_calib *m, const struct make_options *o,
+                      const struct plan *plan, struct recipe_choice *choice,
+                      const struct session *s, struct err *err)
+{
+    const struct salient_options options = {.columns = SALIENT_COLUMNS,
+                                            .weights = o->salient / 100.0,
+                                            .kernels = &s->kernels,
+                                            .pool = s->pool};
+    const struct dtype **dtype = mem_alloc(plan->tensors, sizeof *dtype);
+    struct salient *salient = mem_alloc(plan->tensors, sizeof *salient);
+    bool ok =
+        (dtype && salient) || err_set(err, ERR_MEMORY, "no memory for %zu tensors", plan->tensors);
+    for (size_t i = 0; ok && i < plan->tensors; i++)
+        dtype[i] = choice[i].dtype;
+    ok = ok && salient_raise(plan, &m->store, &options, dtype, salient, err);
+    if (ok)
+        take_raised(plan, dtype, choice, s);
+    free(dtype);
+    free(salient);
+    return ok;
 }
 
 const char *make_calib_name(const struct make_calib *m)

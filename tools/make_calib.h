@@ -35,6 +35,12 @@ bool make_calib_open(struct make_calib *m, const struct make_options *o, const s
 bool make_calib_use(struct make_calib *m, struct plan *plan, struct produce_item *item,
                     struct meta *meta, struct session *s, struct err *err);
 
+/* --salient: raises the types of tensors whose few columns carry much (calib/salient.h), and says which
+ * part of the weights that is. */
+bool make_calib_raise(const struct make_calib *m, const struct make_options *o,
+                      const struct plan *plan, struct recipe_choice *choice,
+                      const struct session *s, struct err *err);
+
 /* What was used, as keys of the file. */
 void make_calib_keys(const struct make_calib *m, struct meta *meta);
 

@@ -19,6 +19,7 @@ enum {
     COLUMN_SNR,
     COLUMN_MAX,
     COLUMN_WEIGHTED,
+    COLUMN_LOSS,
     COLUMN_SECONDS,
     COLUMNS
 };
@@ -32,6 +33,7 @@ static const struct table_column column[COLUMNS] = {
     [COLUMN_SNR] = {.title = "SNR dB", .right = true},
     [COLUMN_MAX] = {.title = "max error", .right = true, .dropped = 4},
     [COLUMN_WEIGHTED] = {.title = "weighted", .right = true, .dropped = 5},
+    [COLUMN_LOSS] = {.title = "loss", .right = true, .dropped = 7},
     [COLUMN_SECONDS] = {.title = "s", .right = true, .dropped = 6},
 };
 
@@ -58,7 +60,23 @@ static double total_bits(const struct make_report *r, uint64_t *params)
     return *params ? bits / (double)*params : 0.0;
 }
 
-static void add_figures(struct table *t, const struct error_figures *f, double seconds)
+static double loss_of(const struct produce_result *r)
+{
+    return r->plain_loss > 0.0 ? r->loss / r->plain_loss : NAN;
+}
+
+static double total_loss(const struct make_report *r)
+{
+    struct produce_result all = {0};
+    for (size_t i = 0; i < r->plan->tensors; i++) {
+        all.loss += r->result[i].loss;
+        all.plain_loss += r->result[i].plain_loss;
+    }
+    return loss_of(&all);
+}
+
+/* loss: of GPTQ, as part of what plain search leaves; NAN: not by GPTQ. */
+static void add_figures(struct table *t, const struct error_figures *f, double loss, double seconds)
 {
     char snr[REPORT_TEXT];
     const bool exact = f->mse == 0.0;
@@ -66,6 +84,7 @@ static void add_figures(struct table *t, const struct error_figures *f, double s
     table_cell(t, "%s", report_snr(f, snr));
     table_cell(t, exact ? "0" : "%.3g", f->max_abs);
     table_cell(t, isnan(f->weighted_mse) ? "-" : "%.3g", f->weighted_mse);
+    table_cell(t, isnan(loss) ? "-" : "%.3f", loss);
     table_cell(t, "%.2f", seconds);
 }
 
@@ -80,7 +99,7 @@ static void add_tensors(const struct make_report *r, const struct error_figures 
         table_cell(t, "%s", r->choice[i].dtype->name);
         table_cell(t, "%s", tensor_shape_text(out, shape));
         table_cell(t, "%.4g", dtype_bits(r->choice[i].dtype));
-        add_figures(t, &f[i], r->result[i].seconds);
+        add_figures(t, &f[i], loss_of(&r->result[i]), r->result[i].seconds);
         if (worst[i])
             table_mark(t);
     }
@@ -98,7 +117,7 @@ static void add_total(const struct make_report *r, struct table *t)
     table_cell(t, "%s", term_size(r->bytes, size));
     table_cell(t, "%s weights", term_count(params, weights));
     table_cell(t, "%.4g", bits);
-    add_figures(t, &all, r->seconds);
+    add_figures(t, &all, total_loss(r), r->seconds);
 }
 
 static bool print_table(const struct make_report *r, const struct error_figures *f,
@@ -112,6 +131,18 @@ static bool print_table(const struct make_report *r, const struct error_figures 
     const bool ok = table_print(&t, stdout, err);
     table_close(&t);
     return ok;
+}
+
+static json_t *gptq_json(const struct produce_result *r)
+{
+    json_t *to = json_object();
+    json_object_set_new(to, "loss", json_real(r->loss));
+    json_object_set_new(to, "plain_loss", json_real(r->plain_loss));
+    json_object_set_new(to, "damping", json_real(r->damp));
+    json_object_set_new(to, "retries", json_integer((json_int_t)r->retries));
+    json_object_set_new(to, "dead_columns", json_integer((json_int_t)r->dead));
+    json_object_set_new(to, "plain_matrices", json_integer((json_int_t)r->plain));
+    return to;
 }
 
 static json_t *tensor_json(const struct make_report *r, size_t i, const struct error_figures *f,
@@ -130,6 +161,8 @@ static json_t *tensor_json(const struct make_report *r, size_t i, const struct e
     json_object_set_new(t, "copied", json_boolean(r->result[i].copied));
     json_object_set_new(t, "nonfinite", json_integer((json_int_t)r->result[i].nonfinite));
     report_figures(t, f);
+    if (r->item[i].encoder && !r->result[i].copied)
+        json_object_set_new(t, "gptq", gptq_json(&r->result[i]));
     json_object_set_new(t, "worst", json_boolean(worst));
     json_object_set_new(t, "seconds", json_real(r->result[i].seconds));
     return t;
@@ -152,6 +185,7 @@ static json_t *make_json(const struct make_report *r, const struct error_figures
                         r->options->out ? json_string(r->options->out) : json_null());
     json_object_set_new(root, "dry_run", json_boolean(r->options->dry_run));
     json_object_set_new(root, "type", json_string(r->options->type ? r->options->type : "auto"));
+    json_object_set_new(root, "method", json_string(r->method));
     json_object_set_new(root, "bytes", json_integer((json_int_t)r->bytes));
     json_object_set_new(root, "seconds", json_real(r->seconds));
     json_object_set_new(root, "fallback_tensors", json_integer((json_int_t)r->census->fallbacks));

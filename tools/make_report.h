@@ -13,11 +13,13 @@ struct make_report {
     const struct recipe_choice *choice; /* one a tensor of the plan, as are the results */
     const struct recipe_census *census;
     const struct produce_result *result;
-    json_t *allocation; /* of tools/make_allocate.h, or NULL; the caller's */
-    uint64_t bytes;     /* of the file */
-    double seconds;     /* of the whole work */
-    json_t *checked;    /* what --check found, or NULL; the caller's */
-    json_t *verified;   /* what verifying said, or NULL; the caller's */
+    const struct produce_item *item; /* what they were made with */
+    const char *method;              /* "gptq, best", of the items that have an encoder */
+    json_t *allocation;              /* of tools/make_allocate.h, or NULL; the caller's */
+    uint64_t bytes;                  /* of the file */
+    double seconds;                  /* of the whole work */
+    json_t *checked;                 /* what --check found, or NULL; the caller's */
+    json_t *verified;                /* what verifying said, or NULL; the caller's */
 };
 
 /* Prints the table on stdout.  Fails with ERR_IO or ERR_MEMORY. */
