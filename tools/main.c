@@ -55,9 +55,15 @@ static int unknown(const char *name)
     return 2;
 }
 
+/* OpenBLAS starts a thread a core when it is loaded, which looks for work for a tenth of a second
+ * before it sleeps, in the way of the pool's.  It starts them anew when it has work for many. */
+extern int blas_thread_shutdown_(void) __attribute__((weak));
+
 /* Exit codes: 0 done, 1 failed, 2 asked wrongly, 130 stopped by Ctrl-C. */
 int main(int argc, char **argv)
 {
+    if (blas_thread_shutdown_)
+        blas_thread_shutdown_();
     stop_on_signals();
     signal(SIGXFSZ, SIG_IGN); /* a file limit is then an error of write, with its sentence */
     if (argc < 2) {
