@@ -110,6 +110,9 @@ static size_t describe_half(const struct weights *w, size_t half, struct input i
 
 static size_t cols_of(const struct input *in) { return (size_t)tensor_cols(in->linear[0]); }
 
+/* Bytes that BLAS, HDF5 and the program itself take, and the tiles of a thread. */
+enum { LIBRARIES = 24 << 20, THREAD = 4 << 20 };
+
 struct collect_needs collect_needs(const struct collect_options *o)
 {
     const struct hparams *h = &o->weights->hparams;
@@ -129,11 +132,10 @@ struct collect_needs collect_needs(const struct collect_options *o)
         }
         n.hessian = bytes > n.hessian ? bytes : n.hessian;
     }
-    n.memory =
-        n.hessian +
-        sizeof(float) *
-            (piece * (3 * h->embd + heads + kept + 2 * h->ffn) + context * (h->embd + kept)) +
-        (8u << 20) + (uint64_t)pool_threads(o->pool) * (4u << 20); /* HDF5; a thread's tiles */
+    const uint64_t token = 3 * h->embd + heads + kept + 2 * h->ffn, /* floats of activations */
+        threads = (uint64_t)pool_threads(o->pool);
+    n.memory = n.hessian + sizeof(float) * (piece * token + context * (h->embd + kept)) +
+               LIBRARIES + threads * THREAD;
     if (o->gradients) {
         const struct gradients_options g = gradients_of(o);
         const uint64_t bytes = gradients_memory(&g);

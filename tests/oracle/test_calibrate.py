@@ -3,7 +3,6 @@ llama.cpp multiplies with; importance matrices in the package gguf; files that a
 
 usage: test_calibrate.py BUILD_DIR
 """
-import json
 import pathlib
 import shutil
 import subprocess
@@ -274,6 +273,25 @@ def fingerprints(tmp):
     tap.ok(done.returncode == 1 and "is of another model than" in done.stderr, "--through refuses another model")
 
 
+# A child's peak begins with its parent's, and this process is large.
+PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"""
+
+
+def memory(tmp):
+    """What is stated before the work bounds what the process had in memory, beside the mapped model."""
+    for kind in ([], ["--importance-only"]):
+        done = subprocess.run([sys.executable, "-c", PEAK, QUERN, "calibrate", tmp / "f32.gguf", "-f", TEXT, "-o",
+                               tmp / "m.h5", "--force", "--chunks", "2", *kind], capture_output=True, text=True)
+        line = next(l for l in done.stderr.splitlines() if l.startswith("memory: "))
+        stated = float(line.split()[1]) * {"KiB": 1 << 10, "MiB": 1 << 20}[line.split()[2]]
+        peak = int(done.stdout) - (tmp / "f32.gguf").stat().st_size
+        tap.ok(peak <= stated, "memory is what was stated" + (", importance alone" if kind else ""),
+               f"{peak / 2**20:.1f} of {stated / 2**20:.1f} MiB")
+
+
 def overflow(tmp):
     """A model whose activations are not finite: the input and column are named, and nothing is left."""
     path = tmp / "huge.gguf"
@@ -302,6 +320,7 @@ def main():
         tap.run("bad merges", bad_merges, tmp)
         tap.run("fingerprints", fingerprints, tmp)
         tap.run("overflow", overflow, tmp)
+        tap.run("memory", memory, tmp)
     tap.done()
 
 
