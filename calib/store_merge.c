@@ -11,12 +11,18 @@
 struct merged {
     const struct calib_store *store;
     size_t stores, index; /* of the group */
+    bool gradient;        /* among the gradients */
     struct calib_group group;
     uint64_t *tokens;
     float *mean;
     double *upper; /* of one matrix: sums over the stores of tokens times values */
     float *read;   /* one store's */
 };
+
+static const struct calib_group *group_of(const struct merged *m, size_t s)
+{
+    return m->gradient ? &m->store[s].gradient[m->index] : &m->store[s].group[m->index];
+}
 
 static bool differ(const char *a, const char *b) { return a[0] && b[0] && strcmp(a, b) != 0; }
 
@@ -55,6 +61,13 @@ static bool check(const struct calib_store *a, const struct calib_store *b, bool
             err, ERR_FORMAT,
             "%s has Hessians, %s has importance alone; --importance-only takes what both have",
             a->info.hessians ? a->path : b->path, a->info.hessians ? b->path : a->path);
+    if (!importance_only && a->gradients != b->gradients)
+        return err_set(err, ERR_FORMAT, "%s has gradients of %zu linears, %s of %zu", a->path,
+                       a->gradients, b->path, b->gradients);
+    for (size_t g = 0; !importance_only && g < a->gradients; g++)
+        if (!same_tensors(&a->gradient[g], &b->gradient[g]))
+            return err_set(err, ERR_FORMAT, "%s and %s are of other models: '%s' and '%s'", a->path,
+                           b->path, a->gradient[g].name, b->gradient[g].name);
     return true;
 }
 
@@ -102,7 +115,7 @@ static bool merge_info(struct calib_info *to, const struct calib_store *store, s
 
 static bool merge_means(struct merged *m, struct err *err)
 {
-    const struct calib_group *first = &m->store[0].group[m->index];
+    const struct calib_group *first = group_of(m, 0);
     m->group = *first;
     m->group.tokens = m->tokens = mem_alloc(first->matrices, sizeof *m->tokens);
     m->group.mean_square = m->mean = mem_alloc(first->matrices, first->cols * sizeof *m->mean);
@@ -110,11 +123,11 @@ static bool merge_means(struct merged *m, struct err *err)
         return err_set(err, ERR_MEMORY, "input '%s': no memory for its means", first->name);
     for (size_t x = 0; x < first->matrices; x++) {
         for (size_t s = 0; s < m->stores; s++)
-            m->tokens[x] += m->store[s].group[m->index].tokens[x];
+            m->tokens[x] += group_of(m, s)->tokens[x];
         for (size_t c = 0; m->tokens[x] && c < first->cols; c++) {
             double sum = 0;
             for (size_t s = 0; s < m->stores; s++) {
-                const struct calib_group *g = &m->store[s].group[m->index];
+                const struct calib_group *g = group_of(m, s);
                 sum += (double)g->tokens[x] * (double)g->mean_square[x * first->cols + c];
             }
             m->mean[x * first->cols + c] = (float)(sum / (double)m->tokens[x]);
@@ -129,7 +142,7 @@ static bool sum_matrix(struct merged *m, size_t matrix, struct err *err)
     calib_triangle(m->group.cols, &values);
     memset(m->upper, 0, values * sizeof *m->upper);
     for (size_t s = 0; s < m->stores; s++) {
-        const struct calib_group *g = &m->store[s].group[m->index];
+        const struct calib_group *g = group_of(m, s);
         if (!calib_store_hessian(&m->store[s], g, matrix, m->read, err))
             return false;
         for (size_t i = 0; i < values; i++)
@@ -184,6 +197,10 @@ bool store_merge(const struct calib_store *store, size_t stores, bool importance
     for (size_t g = 0; ok && g < store[0].groups; g++) {
         struct merged m = {.store = store, .stores = stores, .index = g};
         ok = merge_group(&m, info.hessians, &w, err);
+    }
+    for (size_t g = 0; ok && info.hessians && g < store[0].gradients; g++) {
+        struct merged m = {.store = store, .stores = stores, .index = g, .gradient = true};
+        ok = merge_group(&m, true, &w, err);
     }
     ok = ok && calib_writer_commit(&w, err);
     calib_writer_close(&w);
