@@ -26,13 +26,13 @@ INLINE void put_blocks(float *dst, const uint8_t *piece,
     float d[8], m[8] = {0};
     unpack(&w, piece);
     UNROLL
-    for (int h = 0; h < 2; h++) {
+    for (size_t h = 0; h < 2; h++) {
         vst1q_f32(d + 4 * h, w.d[h]);
         if (min)
             vst1q_f32(m + 4 * h, w.m[h]);
     }
     UNROLL
-    for (int i = 0; i < 16; i++)
+    for (size_t i = 0; i < 16; i++)
         put16(dst + 16 * i, w.u[i], d[i / 2], m[i / 2], min);
 }
 
@@ -59,21 +59,21 @@ INLINE void factors(float out[8], int16x8_t q, float d)
 }
 
 INLINE void decode_supers(float *dst, const uint8_t *row, size_t n, size_t bytes,
-                          void (*unpack)(struct super *, const uint8_t *), bool min, int groups)
+                          void (*unpack)(struct super *, const uint8_t *), bool min, size_t groups)
 {
     for (; n > 0; n -= SUPER_ELEMS, dst += SUPER_ELEMS, row += bytes) {
         struct super w;
         float d[16], m[16] = {0};
         unpack(&w, row);
         UNROLL
-        for (int h = 0; h < groups / 8; h++) {
+        for (size_t h = 0; h < groups / 8; h++) {
             factors(d + 8 * h, w.scale[h], w.d);
             if (min)
                 factors(m + 8 * h, w.min[h], -w.m);
         }
         UNROLL
-        for (int i = 0; i < 16; i++) {
-            const int g = i * groups / 16, at = groups == 16 ? g / 2 + 8 * (g % 2) : g;
+        for (size_t i = 0; i < 16; i++) {
+            const size_t g = i * groups / 16, at = groups == 16 ? g / 2 + 8 * (g % 2) : g;
             put16(dst + 16 * i, w.u[i], d[g], m[at], min);
         }
     }

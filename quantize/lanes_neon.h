@@ -152,7 +152,8 @@ static inline uint8x8_t f8_bytes(f8 a)
 
 static inline void f8_store_bytes(uint8_t out[LANES][4], f8 a, f8 b, f8 c, f8 d)
 {
-    vst4_u8(out[0], (uint8x8x4_t){{f8_bytes(a), f8_bytes(b), f8_bytes(c), f8_bytes(d)}});
+    const uint8x8x4_t all = {{f8_bytes(a), f8_bytes(b), f8_bytes(c), f8_bytes(d)}};
+    vst4_u8(out[0], all);
 }
 
 static inline void f8_store_uint8(uint8_t out[LANES], f8 a) { vst1_u8(out, f8_bytes(a)); }
