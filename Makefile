@@ -110,7 +110,7 @@ neon:
 	  HARNESS_OPTIONS=j$$(nproc) \
 	  $(MAKE) B=build-neon CC="aarch64-linux-gnu-gcc --sysroot=$(ROOT)" RUN="qemu-aarch64 -L $(ROOT)" units
 
-## fuzz-NAME: fuzz one reader (gguf, safetensors, config, tokenizer, imatrix, tokenize, base_file) for FUZZ_TIME seconds
+## fuzz-NAME: fuzz one reader (gguf, safetensors, config, tokenizer, imatrix, tokenize, base_file, calib_store) for FUZZ_TIME seconds
 FUZZ_TIME ?= 60
 fuzz-%: setup-lint build-fuzz/%
 	@mkdir -p build-fuzz/corpus-$*
