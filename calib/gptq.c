@@ -58,6 +58,10 @@ static bool fill_block(struct gptq *g, size_t b, double *a, double *t)
                 sum += t[k * n + i] * t[k * n + j];
             a[i * n + j] = sum;
         }
+    const size_t first = col / g->span * g->span;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < g->span; k++)
+            g->sum[b * g->span + k] += factor_h_at(g->factor, col + i, first + k);
     for (size_t i = 0; i < n * n; i++) {
         g->t[b * n * n + i] = (float)t[i];
         g->inverse[b * n * n + i] = (float)a[i];
@@ -89,7 +93,7 @@ bool gptq_open(struct gptq *g, const struct factor *f, enum dtype_id dtype,
                        .engine = engine,
                        .sweeps = options->fast     ? 0
                                  : options->sweeps ? options->sweeps
-                                                   : GPTQ_SWEEPS,
+                                                   : GPTQ_SWEEPS - (f->cols >= GPTQ_WIDE),
                        .passes = GPTQ_PASSES,
                        .tries = options->fast ? 1 : GPTQ_TRIES};
     if (!g->shape)
@@ -102,7 +106,8 @@ bool gptq_open(struct gptq *g, const struct factor *f, enum dtype_id dtype,
     g->chunk = GPTQ_SPAN_MAX / g->span * g->span;
     g->blocks = f->cols / n;
     float **const part[] = {&g->u, &g->h, &g->inverse, &g->t};
-    bool ok = (g->weight = mem_alloc(f->cols, sizeof(float))) != NULL;
+    bool ok = (g->weight = mem_alloc(f->cols, sizeof(float))) != NULL &&
+              (g->sum = mem_alloc(g->blocks, g->span * sizeof(float))) != NULL;
     for (size_t i = 0; i < sizeof part / sizeof *part; i++)
         ok = ok && (*part[i] = mem_alloc(f->cols, n * sizeof(float)));
     if (!ok)
@@ -117,6 +122,7 @@ bool gptq_open(struct gptq *g, const struct factor *f, enum dtype_id dtype,
 void gptq_close(struct gptq *g)
 {
     free(g->weight);
+    free(g->sum);
     free(g->u);
     free(g->h);
     free(g->inverse);

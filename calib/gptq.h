@@ -25,11 +25,12 @@ enum { GPTQ_ROWS = 32 }; /* the tile: calls with multiples of it waste nothing *
 
 struct gptq_options {
     bool fast;       /* no descent: a third of the time, most of the gain */
-    unsigned sweeps; /* of the descent; 0: GPTQ_SWEEPS */
+    unsigned sweeps; /* of the descent; 0: GPTQ_SWEEPS, or one less from GPTQ_WIDE columns on,
+                        where each costs more than it brings */
     unsigned cpu;    /* core/cpu.h */
 };
 
-enum { GPTQ_SWEEPS = 2, GPTQ_PASSES = 2, GPTQ_TRIES = 3 };
+enum { GPTQ_SWEEPS = 3, GPTQ_WIDE = 2048, GPTQ_PASSES = 2, GPTQ_TRIES = 3 };
 
 struct gptq_shape;
 struct gptq_engine;
@@ -50,6 +51,7 @@ struct gptq {
     float *u;           /* the triangles of U within the blocks, block x block each, row-major */
     float *h, *inverse; /* H within the blocks, and its inverse ... */
     float *t;           /* ... as T' T, T upper */
+    float *sum;         /* rows of H summed over a block, within its super-block: span each */
 };
 
 /* Work space of one thread. */

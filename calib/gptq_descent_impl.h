@@ -65,9 +65,13 @@ static inline void descend_steps(struct descent *t)
     f8 a[3] = {sum_of_products(u, hu, span), zero, zero};
     f8 x = f8_neg(f8_mul(g[0], inverse_of(a[0]))), y = zero;
     if (shape->min != GPTQ_MIN_NONE) {
+        f8 step[GPTQ_BLOCKS_MAX]; /* a block: all of it moves alike */
+        for (int b = 0; b < shape->blocks; b++)
+            step[b] = shape->min == GPTQ_MIN_WHOLE ? f8_neg(t->m[b]) : one;
         for (int j = 0; j < span; j++)
-            um[j] = shape->min == GPTQ_MIN_WHOLE ? f8_neg(t->m[j / n]) : one;
-        product_near(hm, um, t->g->factor, false, t->col, t->g->span, t->col, t->g->span);
+            um[j] = step[j / n];
+        product(hm, step, (size_t)shape->blocks, t->g->sum + t->col / (size_t)n * t->g->span,
+                t->g->span, t->g->span);
         g[1] = sum_of_products(um, t->x, span);
         a[1] = sum_of_products(u, hm, span);
         a[2] = sum_of_products(um, hm, span);
