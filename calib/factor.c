@@ -133,7 +133,7 @@ bool factor_open(struct factor *f, const float *upper, size_t cols, const struct
     if (!size_mul(n, n, &square) || !(a = mem_alloc(square, sizeof *a)) ||
         !(f->h = mem_alloc(square, sizeof *f->h)) ||
         !(f->u =
-              mem_alloc(panels * (panels + 1) / 2, FACTOR_PANEL * FACTOR_PANEL * sizeof(float))) ||
+              mem_alloc(panels * (panels + 1) / 2, sizeof(float) * FACTOR_PANEL * FACTOR_PANEL)) ||
         !(f->diagonal = mem_alloc(n, sizeof *f->diagonal))) {
         err_set(err, ERR_MEMORY, "a Hessian of %zu columns", cols);
         goto done;

@@ -38,8 +38,8 @@ size_t gptq_room(const struct gptq *g)
     return GPTQ_ROWS * (3 * g->factor->cols + g->chunk + 2 * g->blocks + 2 * supers_of(g));
 }
 
-/* The triangle of U, H, its inverse and that one's triangle, all within block b. */
-static bool fill_block(struct gptq *g, size_t b, double *a, double *t)
+/* The triangle of U, H, its inverse and that one's triangle, all within block b; t: work space. */
+static bool fill_block(struct gptq *g, size_t b, double *t)
 {
     const size_t n = (size_t)g->shape->block, col = b * n;
     float *u = g->u + b * n * n, *h = g->h + b * n * n;
@@ -56,28 +56,25 @@ static bool fill_block(struct gptq *g, size_t b, double *a, double *t)
             double sum = 0.0;
             for (size_t k = 0; k <= i && k <= j; k++)
                 sum += t[k * n + i] * t[k * n + j];
-            a[i * n + j] = sum;
+            g->inverse[b * n * n + i * n + j] = (float)sum;
+            g->t[b * n * n + i * n + j] = (float)t[i * n + j];
         }
     const size_t first = col / g->span * g->span;
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < g->span; k++)
             g->sum[b * g->span + k] += factor_h_at(g->factor, col + i, first + k);
-    for (size_t i = 0; i < n * n; i++) {
-        g->t[b * n * n + i] = (float)t[i];
-        g->inverse[b * n * n + i] = (float)a[i];
-    }
     return true;
 }
 
 static bool fill(struct gptq *g, struct err *err)
 {
-    double a[GPTQ_BLOCK_MAX * GPTQ_BLOCK_MAX], t[GPTQ_BLOCK_MAX * GPTQ_BLOCK_MAX];
+    double t[GPTQ_BLOCK_MAX * GPTQ_BLOCK_MAX];
     for (size_t j = 0; j < g->factor->cols; j++) {
         const float u = factor_u_at(g->factor, j, j);
         g->weight[j] = 1.0f / (u * u);
     }
     for (size_t b = 0; b < g->blocks; b++)
-        if (!fill_block(g, b, a, t))
+        if (!fill_block(g, b, t))
             return err_set(err, ERR_NUMERIC, "the Hessian of block %zu has no inverse", b);
     return true;
 }

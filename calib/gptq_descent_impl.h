@@ -66,10 +66,11 @@ static inline void descend_steps(struct descent *t)
     f8 x = f8_neg(f8_mul(g[0], inverse_of(a[0]))), y = zero;
     if (shape->min != GPTQ_MIN_NONE) {
         f8 step[GPTQ_BLOCKS_MAX]; /* a block: all of it moves alike */
-        for (int b = 0; b < shape->blocks; b++)
+        for (int b = 0; b < shape->blocks; b++) {
             step[b] = shape->min == GPTQ_MIN_WHOLE ? f8_neg(t->m[b]) : one;
-        for (int j = 0; j < span; j++)
-            um[j] = step[j / n];
+            for (int j = 0; j < n; j++)
+                um[b * n + j] = step[b];
+        }
         product(hm, step, (size_t)shape->blocks, t->g->sum + t->col / (size_t)n * t->g->span,
                 t->g->span, t->g->span);
         g[1] = sum_of_products(um, t->x, span);

@@ -32,7 +32,7 @@ static void signed_bytes_of(int8_t *out, const float *whole, size_t count)
         out[j] = (int8_t)whole[j];
 }
 
-/* Each packs the super-block (or block) i of a row. */
+/* Each packs a row. */
 
 static void pack_q4_0(uint8_t *dst, const struct gptq_row *r, size_t cols)
 {
@@ -185,7 +185,7 @@ static void pack_iq4_xs(uint8_t *dst, const struct gptq_row *r, size_t cols)
         codes_of_table(codes, r->q + i * SUPER_ELEMS, SUPER_ELEMS);
         signed_bytes_of(sc, r->sc + 8 * i, 8);
         pack_scales_iq4(b, sc);
-        for (int k = 0; k < 8; k++)
+        for (size_t k = 0; k < 8; k++)
             pack_nibbles32(b->qs + 16 * k, codes + 32 * k);
         b->d = half_from_float(r->d[i]);
     }
