@@ -132,8 +132,10 @@ INLINE void few_supers(float *y, size_t stride, const uint8_t *row, const struct
     size_t b = 0;
     for (; b + RUN <= blocks; b += RUN)
         add_run(sum, columns, t, row + b * t.bytes, x + b, blocks, RUN);
+    for (; b + 2 <= blocks; b += 2)
+        add_run(sum, columns, t, row + b * t.bytes, x + b, blocks, 2);
     if (b < blocks)
-        add_run(sum, columns, t, row + b * t.bytes, x + b, blocks, blocks - b);
+        add_run(sum, columns, t, row + b * t.bytes, x + b, blocks, 1);
     for (int c = 0; c < columns; c++)
         y[(size_t)c * stride] = sum[c];
 }
