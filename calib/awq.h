@@ -18,7 +18,7 @@
 
 #include <stdbool.h>
 
-enum { AWQ_ROWS = 512 };
+enum { AWQ_ROWS = 256 };
 
 struct awq_options {
     const struct kernels *kernels;
