@@ -58,6 +58,71 @@ static void end(void *arg)
     for (int i = 0; c->scratch && i < pool_threads(c->pool); i++)
         gptq_scratch_close(&c->scratch[i]);
     gptq_close(&c->gptq);
+    free(c->blocks);
+    c->blocks = NULL;
+}
+
+/* The weights in the order in which rows are rounded. */
+struct reading {
+    const struct calibrated *c;
+    const struct produce_item *item;
+    const struct gptq_matrix *matrix;
+    float *w;
+};
+
+static void read_row(size_t i, int thread, void *arg)
+{
+    const struct reading *r = arg;
+    (void)thread;
+    plan_read(r->item->tensor, r->c->kernels, r->matrix->order[i], 1, r->w + i * r->matrix->cols);
+}
+
+/* Encodes all rows with feedback; c->blocks stays NULL where one is not finite (that is for the
+ * caller to tell) or the gradients do not do. */
+static bool encode_all(struct calibrated *c, const struct produce_item *item, const float *gradient,
+                       struct produce_result *r, struct err *err)
+{
+    const size_t rows = (size_t)tensor_rows(&item->tensor->out);
+    struct gptq_matrix m;
+    struct gptq_sums sums = {0};
+    bool usable;
+    if (!gptq_matrix_open(&m, &c->gptq, c->scratch, c->pool, gradient, rows, &usable, err))
+        return false;
+    struct reading reading = {c, item, &m, mem_alloc(rows, m.cols * sizeof *reading.w)};
+    bool ok = reading.w || err_set(err, ERR_MEMORY, "%zu rows of %zu weights", rows, m.cols);
+    if (ok)
+        pool_for(c->pool, rows, read_row, &reading);
+    if (ok && usable && c->kernels->find_nonfinite(reading.w, rows * m.cols) == rows * m.cols) {
+        c->row_bytes = m.cols / item->dtype->block_elems * item->dtype->block_bytes;
+        c->blocks = mem_alloc(rows, c->row_bytes);
+        ok = c->blocks ? gptq_matrix_run(&m, reading.w, c->blocks, &sums, err)
+                       : err_set(err, ERR_MEMORY, "%zu rows of blocks", rows);
+        r->loss += sums.loss * c->gptq.factor->mean;
+        r->plain_loss += sums.rounding * c->gptq.factor->mean;
+    }
+    free(reading.w);
+    gptq_matrix_close(&m);
+    return ok;
+}
+
+/* Where the store knows what errors of the outputs cost. */
+static bool encode_matrix(struct calibrated *c, const struct produce_item *item,
+                          struct produce_result *r, struct err *err)
+{
+    const struct tensor *out = &item->tensor->out;
+    const struct calib_group *g = calib_store_gradient(c->store, out->name);
+    size_t values;
+    float *gradient;
+    if (c->sample || !g || g->tokens[0] == 0 || item->matrices != 1 || g->cols != tensor_rows(out))
+        return true;
+    if (!calib_triangle(g->cols, &values) || !(gradient = mem_alloc(values, sizeof *gradient)))
+        return err_set(err, ERR_MEMORY, "gradients of %zu outputs", g->cols);
+    bool ok = calib_store_hessian(c->store, g, 0, gradient, err);
+    if (ok)
+        fold_hessian(item->tensor->by_row, g->cols, gradient);
+    ok = ok && encode_all(c, item, gradient, r, err);
+    free(gradient);
+    return ok;
 }
 
 static bool begin(void *arg, const struct produce_item *item, size_t matrix, bool *plain,
@@ -79,17 +144,21 @@ static bool begin(void *arg, const struct produce_item *item, size_t matrix, boo
     r->retries += f->retries;
     r->dead += f->dead;
     if (gptq_open(&c->gptq, f, item->dtype->id, &c->options.gptq, c->kernels, err) &&
-        open_scratch(c, err))
+        open_scratch(c, err) && encode_matrix(c, item, r, err))
         return true;
     end(c);
     return false;
 }
 
-static void encode(void *arg, const float *x, size_t rows, uint8_t *blocks, int thread,
+static void encode(void *arg, size_t row, const float *x, size_t rows, uint8_t *blocks, int thread,
                    double *loss, double *plain_loss)
 {
     struct calibrated *c = arg;
     struct gptq_sums sums = {0};
+    if (c->blocks) {
+        memcpy(blocks, c->blocks + row * c->row_bytes, rows * c->row_bytes);
+        return;
+    }
     gptq_rows(&c->gptq, x, rows, blocks, &c->scratch[thread], &sums);
     *loss += sums.loss * c->gptq.factor->mean;
     *plain_loss += sums.rounding * c->gptq.factor->mean;

@@ -1,7 +1,8 @@
 /* calibrated.h - what calibration found, put to use: importance, and an encoder, for a plan's tensors.
  *
  * Every tensor that the store knows is encoded with the mean squares of its inputs for importance and,
- * where Hessians are asked for and there, by GPTQ (calib/gptq.h).  At most two factors are in
+ * where Hessians are asked for and there, by GPTQ (calib/gptq.h); where the store has gradients of
+ * its outputs, with feedback between rows (calib/gptq_matrix.h: that takes its weights in f32).  At most two factors are in
  * memory: tensors of a group share theirs, and of two groups the one used last stays.  A matrix that
  * calibration never reached, or whose Hessian no damping makes positive definite, is encoded
  * plainly and counted (struct produce_result).
@@ -9,7 +10,7 @@
 #ifndef CALIB_CALIBRATED_H
 #define CALIB_CALIBRATED_H
 
-#include "calib/gptq.h"
+#include "calib/gptq_matrix.h"
 #include "core/pool.h"
 #include "formats/calib_store.h"
 #include "model/produce.h"
@@ -41,6 +42,9 @@ struct calibrated {
     unsigned long uses;
     struct gptq gptq; /* of the matrix in work */
     struct gptq_scratch *scratch;
+    bool sample;     /* the caller asks for some rows alone: no feedback between rows */
+    uint8_t *blocks; /* the matrix in work, where rows were encoded together; else NULL */
+    size_t row_bytes;
 };
 
 /* The store must stay open, and *c where it is.  Fails with ERR_MEMORY. */

@@ -61,7 +61,7 @@ static void encode_tile(size_t i, int thread, void *arg)
     if (j->plain)
         encode_plain(j, b->x, b->y, rows, to, &tile->loss);
     else
-        j->item.encoder->rows(j->item.encoder->arg, b->x, rows, to, thread, &tile->loss,
+        j->item.encoder->rows(j->item.encoder->arg, row, b->x, rows, to, thread, &tile->loss,
                               &plain_loss);
 }
 
@@ -94,11 +94,15 @@ static bool run_tiles(struct job *j, size_t tiles, double *loss, struct err *err
     const struct produce_encoder *encoder = j->item.encoder;
     struct produce_result ignored = {0};
     j->plain = !encoder;
+    if (encoder)
+        j->t->calibrated->sample = true; /* no feedback between rows: most are not encoded */
     if (encoder && !encoder->begin(encoder->arg, &j->item, 0, &j->plain, &ignored, err))
         return false;
     pool_for(j->t->pool, tiles, encode_tile, j);
-    if (encoder)
+    if (encoder) {
         encoder->end(encoder->arg);
+        j->t->calibrated->sample = false;
+    }
     *loss = 0.0;
     for (size_t i = 0; i < tiles; i++) {
         *loss += j->tile[i].loss;

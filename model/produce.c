@@ -104,7 +104,7 @@ static bool encode_together(const struct job *j, size_t row, size_t rows,
 {
     if (!read_rows(j, row, rows, s->x, part))
         return false;
-    j->encoder->rows(j->encoder->arg, s->x, rows, s->bytes, s->thread, &part->loss,
+    j->encoder->rows(j->encoder->arg, row, s->x, rows, s->bytes, s->thread, &part->loss,
                      &part->plain_loss);
     for (size_t r = 0; r < rows; r++)
         if (!measure_row(j, row + r, s->x + r * j->cols, s->y, s->bytes + r * j->row_bytes, part))
@@ -206,8 +206,8 @@ static bool produce_tensor(struct job *j, struct chunks *chunks, struct produce_
     r->copied = j->copy;
     r->nonfinite = total.nonfinite;
     r->kept_rows = total.kept_rows;
-    r->loss = total.loss;
-    r->plain_loss = total.plain_loss;
+    r->loss += total.loss;
+    r->plain_loss += total.plain_loss;
     r->seconds = clock_seconds() - start;
     return true;
 }

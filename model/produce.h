@@ -28,9 +28,10 @@ struct produce_encoder {
     /* *plain: the type's own encoder will do.  Notes what is to be told in *r. */
     bool (*begin)(void *arg, const struct produce_item *item, size_t matrix, bool *plain,
                   struct produce_result *r, struct err *err);
-    /* Adds to the loss that it made small, and to what the type's own encoder would leave. */
-    void (*rows)(void *arg, const float *x, size_t rows, uint8_t *blocks, int thread, double *loss,
-                 double *plain_loss);
+    /* Rows from `row` of the tensor on.  Adds to the loss that it made small, and to what the type's
+     * own encoder would leave. */
+    void (*rows)(void *arg, size_t row, const float *x, size_t rows, uint8_t *blocks, int thread,
+                 double *loss, double *plain_loss);
     void (*end)(void *arg);
     void *arg;
 };

@@ -215,11 +215,14 @@ bool make_calib_raise(const struct make_calib *m, const struct make_options *o,
                                             .pool = s->pool};
     const struct dtype **dtype = mem_alloc(plan->tensors, sizeof *dtype);
     struct salient *salient = mem_alloc(plan->tensors, sizeof *salient);
-    bool ok =
-        (dtype && salient) || err_set(err, ERR_MEMORY, "no memory for %zu tensors", plan->tensors);
-    for (size_t i = 0; ok && i < plan->tensors; i++)
+    if (!dtype || !salient) {
+        free(dtype);
+        free(salient);
+        return err_set(err, ERR_MEMORY, "no memory for %zu tensors", plan->tensors);
+    }
+    for (size_t i = 0; i < plan->tensors; i++)
         dtype[i] = choice[i].dtype;
-    ok = ok && salient_raise(plan, &m->store, &options, dtype, salient, err);
+    const bool ok = salient_raise(plan, &m->store, &options, dtype, salient, err);
     if (ok)
         take_raised(plan, dtype, choice, s);
     free(dtype);
@@ -262,6 +265,9 @@ static void hash_store(struct hash *h, const struct calib_store *store)
         hash_add(h, g->tokens, g->matrices * sizeof *g->tokens);
         hash_add(h, g->mean_square, g->matrices * g->cols * sizeof *g->mean_square);
     }
+    for (size_t i = 0; i < store->gradients; i++)
+        hash_add(h, store->gradient[i].mean_square,
+                 store->gradient[i].cols * sizeof *store->gradient[i].mean_square);
 }
 
 bool make_calib_key(const struct make_calib *m, const struct make_options *o,
