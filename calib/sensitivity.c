@@ -24,6 +24,7 @@ struct walk {
     float *states;               /* tokens x embd */
     float *logits, *base_logits; /* LOGIT_ROWS x vocab */
     double *divergence;          /* windows x scored */
+    struct tensor replaced;      /* the one that is measured */
 };
 
 static size_t halves_of(const struct walk *w) { return 2 * (size_t)w->weights.hparams.layers; }
@@ -208,8 +209,8 @@ static bool run_base(struct walk *w, struct err *err)
 static enum dtype_id fitting(const struct trial *t, const struct tensor *tensor,
                              enum dtype_id reference)
 {
-    static const enum dtype_id other[] = {DTYPE_Q4_0, DTYPE_Q8_0, DTYPE_F16};
-    for (size_t i = 0; !trial_possible(t, tensor, reference); i++)
+    static const enum dtype_id other[] = {DTYPE_Q4_0, DTYPE_F16};
+    for (size_t i = 0; i < 2 && !trial_possible(t, tensor, reference); i++)
         reference = other[i];
     return reference;
 }
@@ -252,15 +253,14 @@ static bool measure(struct walk *w, struct sensitivity *s, size_t half, const st
                     const struct tensor **twin, struct err *err)
 {
     struct sensitivity_matrix *m = &s->matrix[s->matrices];
-    struct tensor to;
     uint8_t *blocks = NULL;
     *m = (struct sensitivity_matrix){.tensor = *slot,
                                      .reference = fitting(&w->o->trial, *slot, w->o->reference)};
-    bool ok = replace(&w->o->trial, *slot, m->reference, &to, &blocks, err);
+    bool ok = replace(&w->o->trial, *slot, m->reference, &w->replaced, &blocks, err);
     if (ok) {
-        *slot = &to;
+        *slot = &w->replaced;
         if (twin)
-            *twin = &to;
+            *twin = &w->replaced;
         ok = (half > 0 || !twin || embed_all(w, err)) &&
              diverge(w, half, &m->measured, &m->p99, err);
         *slot = m->tensor;
@@ -297,22 +297,30 @@ static bool measure_half(struct walk *w, struct sensitivity *s, size_t half, str
     return true;
 }
 
+static bool measure_all(struct walk *w, struct sensitivity *s, struct err *err)
+{
+    const size_t most = 2 + halves_of(w) * (LINEARS + 1);
+    struct progress *p = w->o->progress;
+    if (!(s->matrix = mem_alloc(most, sizeof *s->matrix)))
+        return err_set(err, ERR_MEMORY, "%zu matrices", most);
+    if (p) {
+        p->done = 0;
+        p->total = 1 + (uint64_t)w->weights.hparams.layers * 7;
+    }
+    if (!run_base(w, err) || !measure_embedding(w, s, err))
+        return false;
+    for (size_t half = 0; half <= halves_of(w); half++)
+        if (!measure_half(w, s, half, err))
+            return false;
+    return true;
+}
+
 bool sensitivity_measure(struct sensitivity *s, const struct sensitivity_options *o,
                          struct err *err)
 {
     struct walk w;
     *s = (struct sensitivity){0};
-    bool ok = walk_open(&w, o, err);
-    const size_t most = 2 + halves_of(&w) * (LINEARS + 1);
-    if (ok && !(s->matrix = mem_alloc(most, sizeof *s->matrix)))
-        ok = err_set(err, ERR_MEMORY, "%zu matrices", most);
-    if (o->progress) {
-        o->progress->done = 0;
-        o->progress->total = 1 + (uint64_t)o->weights->hparams.layers * 7;
-    }
-    ok = ok && run_base(&w, err) && measure_embedding(&w, s, err);
-    for (size_t half = 0; ok && half <= halves_of(&w); half++)
-        ok = measure_half(&w, s, half, err);
+    const bool ok = walk_open(&w, o, err) && measure_all(&w, s, err);
     walk_close(&w);
     if (!ok)
         sensitivity_close(s);
@@ -347,28 +355,37 @@ static void exchange(struct walk *w, const struct tensor *from, const struct ten
     }
 }
 
+static bool replace_all(struct walk *w, const struct sensitivity *s, const enum dtype_id *type,
+                        struct tensor *to, uint8_t **blocks, struct err *err)
+{
+    for (size_t i = 0; i < s->matrices; i++) {
+        if (type[i] == DTYPE_COUNT)
+            continue;
+        if (!replace(&w->o->trial, s->matrix[i].tensor, type[i], &to[i], &blocks[i], err))
+            return false;
+        exchange(w, s->matrix[i].tensor, &to[i]);
+    }
+    return true;
+}
+
 bool sensitivity_all(const struct sensitivity *s, const struct sensitivity_options *o,
                      const enum dtype_id *type, double *mean, double *p99, struct err *err)
 {
     struct walk w;
     struct tensor *to = mem_alloc(s->matrices, sizeof *to);
     uint8_t **blocks = mem_alloc(s->matrices, sizeof *blocks);
-    bool ok = walk_open(&w, o, err);
-    if (ok && (!to || !blocks))
-        ok = err_set(err, ERR_MEMORY, "%zu matrices", s->matrices);
-    ok = ok && run_base(&w, err);
-    for (size_t i = 0; ok && i < s->matrices; i++) {
-        if (type[i] == DTYPE_COUNT)
-            continue;
-        ok = replace(&o->trial, s->matrix[i].tensor, type[i], &to[i], &blocks[i], err);
-        if (ok)
-            exchange(&w, s->matrix[i].tensor, &to[i]);
+    if (!to || !blocks) {
+        free(to);
+        free(blocks);
+        return err_set(err, ERR_MEMORY, "%zu matrices", s->matrices);
     }
-    ok = ok && embed_all(&w, err) && diverge(&w, 0, mean, p99, err);
-    for (size_t i = 0; blocks && i < s->matrices; i++)
+    const bool ok = walk_open(&w, o, err) && run_base(&w, err) &&
+                    replace_all(&w, s, type, to, blocks, err) && embed_all(&w, err) &&
+                    diverge(&w, 0, mean, p99, err);
+    walk_close(&w);
+    for (size_t i = 0; i < s->matrices; i++)
         free(blocks[i]);
     free(blocks);
     free(to);
-    walk_close(&w);
     return ok;
 }
