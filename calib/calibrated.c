@@ -89,9 +89,11 @@ static bool encode_all(struct calibrated *c, const struct produce_item *item, co
     if (!gptq_matrix_open(&m, &c->gptq, c->scratch, c->pool, gradient, rows, &usable, err))
         return false;
     struct reading reading = {c, item, &m, mem_alloc(rows, m.cols * sizeof *reading.w)};
-    bool ok = reading.w || err_set(err, ERR_MEMORY, "%zu rows of %zu weights", rows, m.cols);
+    bool ok = reading.w != NULL;
     if (ok)
         pool_for(c->pool, rows, read_row, &reading);
+    else
+        err_set(err, ERR_MEMORY, "%zu rows of %zu weights", rows, m.cols);
     if (ok && usable && c->kernels->find_nonfinite(reading.w, rows * m.cols) == rows * m.cols) {
         c->row_bytes = m.cols / item->dtype->block_elems * item->dtype->block_bytes;
         c->blocks = mem_alloc(rows, c->row_bytes);

@@ -157,8 +157,9 @@ bool gptq_matrix_run(const struct gptq_matrix *m, float *w, uint8_t *blocks, str
     t.encoded = mem_alloc(most, t.row_bytes);
     t.decoded = mem_alloc(threads * GPTQ_MATRIX_ROWS, m->cols * sizeof *t.decoded);
     t.sums = mem_alloc(items, sizeof *t.sums);
-    bool ok = (t.target && t.encoded && t.decoded && t.sums) ||
-              err_set(err, ERR_MEMORY, "blocks of %zu rows", most);
+    bool ok = t.target && t.encoded && t.decoded && t.sums;
+    if (!ok)
+        err_set(err, ERR_MEMORY, "blocks of %zu rows", most);
     for (size_t b = 0; ok && b < m->blocks; b++) {
         t.first = m->first[b];
         t.rows = m->first[b + 1] - t.first;

@@ -18,8 +18,8 @@ struct fixture {
     struct running r;
     struct backward b;
     uint32_t token[TOKENS], next[TOKENS];
-    const struct linear *linear[PUSHED]; /* that are pushed */
-    double push[PUSHED];                 /* gradient' direction, as the tap saw it */
+    struct linear *linear[PUSHED]; /* that are pushed */
+    double push[PUSHED];           /* gradient' direction, as the tap saw it */
     float *direction[PUSHED];
     size_t pushed;
 };
@@ -66,7 +66,7 @@ static double loss_of(struct fixture *f)
     return loss;
 }
 
-static void add_linear(struct fixture *f, const struct linear *l)
+static void add_linear(struct fixture *f, struct linear *l)
 {
     const size_t rows = (size_t)tensor_rows(l->weight);
     struct rng rng = {f->pushed};
@@ -79,7 +79,7 @@ static void add_linear(struct fixture *f, const struct linear *l)
 /* Outputs of one linear pushed by step * direction, through its bias. */
 static double loss_pushed(struct fixture *f, size_t i, float step)
 {
-    struct linear *l = (struct linear *)(uintptr_t)f->linear[i];
+    struct linear *l = f->linear[i];
     const size_t rows = (size_t)tensor_rows(l->weight);
     const float *own = l->bias;
     float *bias = mem_alloc(rows, sizeof *bias);
@@ -98,11 +98,10 @@ static void gradients_are_differences_of_the_loss(void **state)
     for (size_t m = 0; m < MODELS; m++) {
         struct fixture f;
         open_fixture(&f, models[m], 2);
-        const struct weights *w = &f.r.weights;
+        struct weights *w = &f.r.weights;
         for (size_t at = 0; at < 2; at++) {
-            const struct weights_layer *l = &w->layer[at ? w->hparams.layers - 1 : 0];
-            const struct linear *const all[] = {&l->q,    &l->k,  &l->v,   &l->o,
-                                                &l->gate, &l->up, &l->down};
+            struct weights_layer *l = &w->layer[at ? w->hparams.layers - 1 : 0];
+            struct linear *const all[] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down};
             for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
                 add_linear(&f, all[i]);
         }

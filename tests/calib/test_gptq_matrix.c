@@ -14,6 +14,7 @@
 #include <string.h>
 
 enum { COLS = 256, ROWS = 200 };
+static const size_t elements = (size_t)ROWS * COLS;
 #define TYPE DTYPE_Q4_K
 
 static struct factor factor;
@@ -25,7 +26,7 @@ static int make_case(void **state)
 {
     (void)state;
     hessian = hessian_make(COLS, 700, 0, 1);
-    weights = malloc(ROWS * COLS * sizeof *weights);
+    weights = malloc(elements * sizeof *weights);
     for (size_t r = 0; r < ROWS; r++)
         weights_fill(weights + r * COLS, COLS, WEIGHTS_NORMAL, r);
     kernels_init(&kernels, cpu_features());
@@ -60,7 +61,7 @@ static uint8_t *encode(const float *gradient, int threads, bool *usable)
         gptq_rows(&g, weights, ROWS, blocks, &scratch[0], &sums);
     } else {
         assert_true(gptq_matrix_open(&m, &g, scratch, pool, gradient, ROWS, usable, NULL));
-        float *w = malloc(ROWS * COLS * sizeof *w);
+        float *w = malloc(elements * sizeof *w);
         for (size_t i = 0; i < ROWS; i++)
             memcpy(w + i * COLS, weights + m.order[i] * COLS, COLS * sizeof *w);
         if (*usable)
@@ -83,7 +84,7 @@ static double at(const float *upper, size_t n, size_t i, size_t j)
 /* tr(G E H E') */
 static double cost_of(const uint8_t *blocks, const float *gradient)
 {
-    double *e = malloc(ROWS * COLS * sizeof *e), *eh = calloc(ROWS * COLS, sizeof *eh), cost = 0.0;
+    double *e = malloc(elements * sizeof *e), *eh = calloc(elements, sizeof *eh), cost = 0.0;
     float v[COLS];
     for (size_t r = 0; r < ROWS; r++) {
         kernels.decode[TYPE](v, blocks + r * row_bytes, COLS);
