@@ -66,7 +66,7 @@ class Bench:
         if not self.matrix.exists() and "imatrix" in self.args.sides:
             self.known["seconds imatrix"] = self.script("stock_calibrate.py", self.source, learn, self.matrix, self.args.windows, self.args.threads)
         if not self.calib.exists() and {"gptq", "like"} & set(self.args.sides):
-            self.known["seconds calibrate"] = self.run(self.quern, "calibrate", self.source, "-f", learn, "-o", self.calib, "--chunks", self.args.windows,
+            self.known["seconds calibrate"] = self.run(self.quern, "calibrate", self.source, "-f", learn, "-o", self.calib, "--chunks", self.args.windows, "--gradients",
                                                       "-t", self.args.threads, "--force", "-q")
         parts = {"novels": ("eval_novels.txt", 120000, None, 30), "wiki": ("wiki.test.raw", 0, 100000, None)}
         self.texts = {}

@@ -31,7 +31,7 @@ clang-format --dry-run --Werror $own >/dev/null 2>&1 || {
 
 cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
     --suppress=missingIncludeSystem --error-exitcode=1 -D_POSIX_C_SOURCE=200809L -I. \
-    core quantize formats model eval tools || bad=1
+    core quantize formats model calib eval tools || bad=1
 
 # Once a file: given several, clang-tidy 14 reports what is not there.
 echo "$own" | grep '\.c$' | grep -v -E '_(avx2|avx512|neon|dotprod)\.c$|^tests/' |
