@@ -12,6 +12,22 @@ static void take_arguments(struct make_options *o, int argc, char **argv)
         o->type = argv[2];
 }
 
+/* clang-format off */
+#define OPT_BUDGET(o) \
+    OPT_HEADING("Types by measured sensitivity (with --calib)"), \
+    {"like", 0, OPT_TEXT, &(o)->like, "TYPE", \
+     "in no more bytes than the mixture of that name takes"}, \
+    {"target-size", 0, OPT_BYTES, &(o)->target_size, "SIZE", \
+     "a file of at most that size: 4.5GiB, 700MB"}, \
+    {"target-bpw", 0, OPT_NUMBER, &(o)->target_bpw, "BITS", "at most so many bits a weight"}, \
+    {"types", 0, OPT_TEXT, &(o)->types, "LIST", \
+     "the types to choose from (default: Q2_K to Q6_K, IQ4_XS, Q8_0, and those of 32 columns)"}, \
+    {"probe", 0, OPT_TEXT, &(o)->probe, "TEXT", \
+     "the calibration text to measure on, where --calib is a file"}, \
+    {"sensitivity", 0, OPT_TEXT, &(o)->sensitivity, "FILE.json", \
+     "what was measured: read where it is there, else written, for the next budget"}
+/* clang-format on */
+
 static bool run_quantize(const struct command *me, int argc, char **argv, struct err *err)
 {
     struct session s = {0};
@@ -58,18 +74,7 @@ static bool run_quantize(const struct command *me, int argc, char **argv, struct
         {"salient", 0, OPT_NUMBER, &o.salient, "PERCENT",
          "with --calib: tensors whose few columns carry much, up to that part of the weights, get "
          "the next type"},
-        OPT_HEADING("Types by measured sensitivity (with --calib)"),
-        {"like", 0, OPT_TEXT, &o.like, "TYPE",
-         "in no more bytes than the mixture of that name takes"},
-        {"target-size", 0, OPT_BYTES, &o.target_size, "SIZE",
-         "a file of at most that size: 4.5GiB, 700MB"},
-        {"target-bpw", 0, OPT_NUMBER, &o.target_bpw, "BITS", "at most so many bits a weight"},
-        {"types", 0, OPT_TEXT, &o.types, "LIST",
-         "the types to choose from (default: Q2_K to Q6_K, IQ4_XS, Q8_0, and those of 32 columns)"},
-        {"probe", 0, OPT_TEXT, &o.probe, "TEXT",
-         "the calibration text to measure on, where --calib is a file"},
-        {"sensitivity", 0, OPT_TEXT, &o.sensitivity, "FILE.json",
-         "what was measured: read where it is there, else written, for the next budget"},
+        OPT_BUDGET(&o),
         OPT_HEADING("The source"),
         {"allow-requantize", 0, OPT_FLAG, &o.allow_requantize, NULL,
          "quantize what is quantized already"},
@@ -106,9 +111,8 @@ const struct command cmd_quantize = {
         "  quern quantize model-F16.gguf -o model-Q2_K.gguf --type Q2_K --imatrix imatrix.gguf\n"
         "  quern quantize model --type Q3_K_M --tensor-type 'attn_v=Q6_K' --dry-run\n\n"
         "With --calib the errors of a layer's weights make up for one another (GPTQ), and types "
-        "can be chosen by what they cost the model's predictions. A run of GPTQ that was stopped "
-        "or "
-        "killed goes on where it was.\n\n"
+        "can be chosen by what they cost the model's predictions. A run of GPTQ that was "
+        "stopped or killed goes on where it was.\n\n"
         "  quern quantize model -o model-Q4_K_M.gguf --type Q4_K_M --calib text.txt\n"
         "  quern quantize model -o model.gguf --like Q4_K_M --calib calib.h5 --probe text.txt\n",
     .run = run_quantize,
