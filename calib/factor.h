@@ -21,7 +21,7 @@ struct factor_options {
     double ridge; /* more of the same, for a tensor that serves two ends (a tied embedding) */
 };
 
-#define FACTOR_DAMP  0.01
+#define FACTOR_DAMP  0.1
 #define FACTOR_RIDGE 0.3 /* of a tied embedding */
 
 struct factor {
