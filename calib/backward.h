@@ -53,8 +53,8 @@ struct backward {
     size_t panel_floats;
 };
 
-/* For windows of up to `most` tokens (at most FORWARD_PIECE), and the memory that takes.  The weights must stay open.  Fails with
- * ERR_MEMORY; *b is then closed. */
+/* For windows of up to `most` tokens (at most FORWARD_PIECE), and the memory that takes.  The
+ * weights must stay open.  Fails with ERR_MEMORY; *b is then closed. */
 size_t backward_bytes(const struct weights *w, int threads, size_t most);
 bool backward_open(struct backward *b, const struct weights *w, const struct kernels *k,
                    struct pool *pool, size_t most, struct err *err);

@@ -1,11 +1,11 @@
 /* calibrated.h - what calibration found, put to use: importance, and an encoder, for a plan's tensors.
  *
- * Every tensor that the store knows is encoded with the mean squares of its inputs for importance and,
- * where Hessians are asked for and there, by GPTQ (calib/gptq.h); where the store has gradients of
- * its outputs, with feedback between rows (calib/gptq_matrix.h: that takes its weights in f32).  At most two factors are in
- * memory: tensors of a group share theirs, and of two groups the one used last stays.  A matrix that
- * calibration never reached, or whose Hessian no damping makes positive definite, is encoded
- * plainly and counted (struct produce_result).
+ * Every tensor that the store knows is encoded with the mean squares of its inputs for importance
+ * and, where Hessians are asked for and there, by GPTQ (calib/gptq.h); where the store has
+ * gradients of its outputs, with feedback between rows (calib/gptq_matrix.h: that takes its weights
+ * in f32).  At most two factors are in memory: tensors of a group share theirs, and of two groups
+ * the one used last stays.  A matrix that calibration never reached, or whose Hessian no damping
+ * makes positive definite, is encoded plainly and counted (struct produce_result).
  */
 #ifndef CALIB_CALIBRATED_H
 #define CALIB_CALIBRATED_H

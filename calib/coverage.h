@@ -1,4 +1,5 @@
-/* coverage.h - how well a calibration knows an input: columns without energy, experts with few tokens. */
+/* coverage.h - how well a calibration knows an input: columns without energy, experts with few
+ * tokens. */
 #ifndef CALIB_COVERAGE_H
 #define CALIB_COVERAGE_H
 

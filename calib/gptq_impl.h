@@ -1,7 +1,7 @@
 /* gptq_impl.h - the engine: a tile of rows through rounding with feedback and descent.
  *
- * Include a lanes header first; it is built once for each.  Chunks of
- * columns are entered from the left: what all columns before them bring is one product with a slice of U (then of H), so that
+ * Include a lanes header first; it is built once for each.  Chunks of columns are entered from the
+ * left: what all columns before them bring is one product with a slice of U (then of H), so that
  * each slice is read once for all rows of the tile.
  */
 #ifndef CALIB_GPTQ_IMPL_H

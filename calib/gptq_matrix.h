@@ -10,9 +10,9 @@
  * it left to make up for: feedback between rows as there is between columns.  It is the two-sided
  * rounding of Tseng et al., arXiv 2505.22988, without the rounding on both sides at once.
  *
- * Rows go in blocks, about GPTQ_MATRIX_BLOCKS of them, each of rows that lie far apart; a block hears from
- * those before it, and not from itself.  The order and the blocks follow from the number of rows:
- * bytes do not depend on the pool.
+ * Rows go in blocks, about GPTQ_MATRIX_BLOCKS of them, each of rows that lie far apart; a block
+ * hears from those before it, and not from itself.  The order and the blocks follow from the number
+ * of rows: bytes do not depend on the pool.
  */
 #ifndef CALIB_GPTQ_MATRIX_H
 #define CALIB_GPTQ_MATRIX_H
@@ -43,9 +43,9 @@ bool gptq_matrix_open(struct gptq_matrix *m, const struct gptq *g, struct gptq_s
                       struct err *err);
 void gptq_matrix_close(struct gptq_matrix *m);
 
-/* Encodes the matrix.  w: rows x cols in the order of m->order, finite; overwritten with errors.  blocks
- * are in the order of rows.  The sums are of the losses to what rows were rounded to.  Fails with
- * ERR_MEMORY or ERR_STOPPED. */
+/* Encodes the matrix.  w: rows x cols in the order of m->order, finite; overwritten with errors.
+ * blocks are in the order of rows.  The sums are of the losses to what rows were rounded to.  Fails
+ * with ERR_MEMORY or ERR_STOPPED. */
 bool gptq_matrix_run(const struct gptq_matrix *m, float *w, uint8_t *blocks, struct gptq_sums *sums,
                      struct err *err);
 

@@ -1,7 +1,7 @@
 /* gradients.h - the mean of g g' for every linear's outputs, g the gradient of the loss.
  *
- * Windows of the corpus, evenly apart, go through the model and back (calib/backward.h).  What is summed
- * up says how much an error of one output costs the predictions, and how much errors of two
+ * Windows of the corpus, evenly apart, go through the model and back (calib/backward.h).  What is
+ * summed up says how much an error of one output costs the predictions, and how much errors of two
  * outputs make up for each other: with H of the inputs, an error E of a weight costs
  *
  *     KL = 1/2 tr(G E H E')

@@ -24,7 +24,8 @@ struct source {
  * then closed. */
 bool source_open(struct source *s, const char *path, const struct kernels *k, struct err *err);
 
-/* Makes it run; `converted` is not looked at where it is a GGUF.  Fails with what weights_open and produce_gguf say. */
+/* Makes it run; `converted` is not looked at where it is a GGUF.  Fails with what weights_open and
+ * produce_gguf say. */
 bool source_ready(struct source *s, const char *converted, const struct kernels *k,
                   struct pool *pool, struct progress *progress, struct err *err);
 void source_close(struct source *s);

@@ -1,8 +1,8 @@
 /* codec_speed.h - how fast weights are encoded and decoded, beside what this machine reads.
  *
  * Rows of normal weights in F32 go to a type and back, from memory to memory, with all threads of
- * the pool; they are more than most caches hold.  Speeds are the best of several runs by the wall clock, as
- * those of the machine (eval/speed.h).
+ * the pool; they are more than most caches hold.  Speeds are the best of several runs by the wall
+ * clock, as those of the machine (eval/speed.h).
  */
 #ifndef EVAL_CODEC_SPEED_H
 #define EVAL_CODEC_SPEED_H

@@ -1,9 +1,9 @@
 /* chunks.h - a tensor's rows, worked on in chunks over the pool, summed in order.
  *
- * A chunk is about 64 Ki elements, at least `step` rows: its buffers stay in a core's
- * cache, and memory does not grow with the tensor.  Rows that are written to a file come in
- * chunks of about 64 KiB of it or more, which end where its pages do.  Chunks are the same for any number of
- * threads and what they find is merged in their order, so figures do not depend on the pool.
+ * A chunk is about 64 Ki elements, at least `step` rows: its buffers stay in a core's cache, and
+ * memory does not grow with the tensor.  Rows that are written to a file come in chunks of about 64
+ * KiB of it or more, which end where its pages do.  Chunks are the same for any number of threads
+ * and what they find is merged in their order, so figures do not depend on the pool.
  */
 #ifndef MODEL_CHUNKS_H
 #define MODEL_CHUNKS_H

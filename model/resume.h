@@ -26,8 +26,9 @@ enum resume_state {
 /* What lies beside `path`; *done: how many tensors.  Changes nothing. */
 enum resume_state resume_look(const char *path, const char *key, size_t *done);
 
-/* Opens the journal of `path`.  With `found`, reads up to `items` results of tensors that are done, *done
- * of them; else, and where the key is another, begins anew.  Fails with ERR_IO or ERR_MEMORY. */
+/* Opens the journal of `path`.  With `found`, reads up to `items` results of tensors that are done,
+ * *done of them; else, and where the key is another, begins anew.  Fails with ERR_IO or
+ * ERR_MEMORY. */
 bool resume_open(struct resume *r, const char *path, const char *key, bool found,
                  struct produce_result *result, size_t items, size_t *done, struct err *err);
 

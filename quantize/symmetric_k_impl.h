@@ -1,15 +1,14 @@
 /* symmetric_k_impl.h - encoders of Q3_K and Q6_K, eight super-blocks at a time.
  *
- * Include a lanes header first, and its pairs header where it has one.  A super-block is 16
- * blocks of 16 weights, each d * sc * q with a whole sc.  First every block finds the scale it would like,
- * blocks being lanes; then the same search, super-blocks being lanes, finds the
- * d whose multiples are nearest to those scales, each weighted by what missing it
- * costs.  Then every block chooses a whole number, by the error that the codes
- * rounded anew leave: for six-bit codes among all that put the extremum near a
- * level, which matters more than the first scale; then among the neighbours.  d
- * is refitted to all codes after each choice and rounded to fp16 before it is
- * used, so that a choice among the present one and its neighbours never raises
- * the error that the search sees.
+ * Include a lanes header first, and its pairs header where it has one.  A super-block is 16 blocks
+ * of 16 weights, each d * sc * q with a whole sc.  First every block finds the scale it would like,
+ * blocks being lanes; then the same search, super-blocks being lanes, finds the d whose multiples
+ * are nearest to those scales, each weighted by what missing it costs.  Then every block chooses a
+ * whole number, by the error that the codes rounded anew leave: for six-bit codes among all that
+ * put the extremum near a level, which matters more than the first scale; then among the
+ * neighbours.  d is refitted to all codes after each choice and rounded to fp16 before it is used,
+ * so that a choice among the present one and its neighbours never raises the error that the search
+ * sees.
  */
 #ifndef QUANTIZE_SYMMETRIC_K_IMPL_H
 #define QUANTIZE_SYMMETRIC_K_IMPL_H

@@ -1,4 +1,5 @@
-/* stores.h - calibrations of experts and plain inputs with known values: for tests of what reads them. */
+/* stores.h - calibrations of experts and plain inputs with known values: for tests of what reads
+ * them. */
 #ifndef TESTS_FORMATS_STORES_H
 #define TESTS_FORMATS_STORES_H
 
