@@ -84,6 +84,19 @@ static void soften(const struct backward *b, float *score, size_t i, size_t toke
     memset(score + i + 1, 0, (tokens - i - 1) * sizeof *score);
 }
 
+/* p (tokens x tokens): what a head makes of the keys of its group. */
+static void weigh_keys(const struct heads *t, size_t head, const float *k, float *p)
+{
+    const struct backward *b = t->b;
+    const struct attention *a = &b->forward.attention;
+    const struct backward_widths w = backward_widths(&b->weights->hparams);
+    const int n = (int)t->tokens, dim = (int)a->key_dim;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, dim, a->scale,
+                b->q + head * a->key_dim, (int)w.q, k, (int)w.k, 0.0f, p, n);
+    for (size_t i = 0; i < t->tokens; i++)
+        soften(b, p + i * t->tokens, i, t->tokens);
+}
+
 /* The heads that share keys and values, one after another. */
 static void attend_forward(size_t group, int thread, void *arg)
 {
@@ -92,14 +105,11 @@ static void attend_forward(size_t group, int thread, void *arg)
     const struct attention *a = &b->forward.attention;
     const struct backward_widths w = backward_widths(&b->weights->hparams);
     const size_t per = a->heads / a->kv_heads;
-    const int n = (int)t->tokens, dim = (int)a->key_dim, value = (int)a->value_dim;
+    const int n = (int)t->tokens, value = (int)a->value_dim;
     float *p = b->score + 2 * b->most * b->most * (size_t)thread;
     const float *k = b->k + group * a->key_dim, *v = b->v + group * a->value_dim;
     for (size_t head = group * per; head < (group + 1) * per; head++) {
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, dim, a->scale,
-                    b->q + head * a->key_dim, (int)w.q, k, (int)w.k, 0.0f, p, n);
-        for (size_t i = 0; i < t->tokens; i++)
-            soften(b, p + i * t->tokens, i, t->tokens);
+        weigh_keys(t, head, k, p);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, value, n, 1.0f, p, n, v, (int)w.v,
                     0.0f, b->mixed + head * a->value_dim, (int)w.mixed);
     }
@@ -129,10 +139,7 @@ static void attend_back(size_t group, int thread, void *arg)
     for (size_t head = group * per; head < (group + 1) * per; head++) {
         const float *q = b->q + head * a->key_dim, *dm = b->dmixed + head * a->value_dim;
         const float sum = head == group * per ? 0.0f : 1.0f;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, dim, a->scale, q, (int)w.q, k,
-                    (int)w.k, 0.0f, p, n);
-        for (size_t i = 0; i < t->tokens; i++)
-            soften(b, p + i * t->tokens, i, t->tokens);
+        weigh_keys(t, head, k, p);
         cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, n, value, n, 1.0f, p, n, dm,
                     (int)w.mixed, sum, dv, (int)w.v);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, value, 1.0f, dm, (int)w.mixed, v,

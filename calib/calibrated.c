@@ -95,8 +95,7 @@ static bool encode_all(struct calibrated *c, const struct produce_item *item, co
     else
         err_set(err, ERR_MEMORY, "%zu rows of %zu weights", rows, m.cols);
     if (ok && usable && c->kernels->find_nonfinite(reading.w, rows * m.cols) == rows * m.cols) {
-        c->row_bytes = m.cols / item->dtype->block_elems * item->dtype->block_bytes;
-        c->blocks = mem_alloc(rows, c->row_bytes);
+        c->blocks = mem_alloc(rows, gptq_row_bytes(&c->gptq));
         ok = c->blocks ? gptq_matrix_run(&m, reading.w, c->blocks, &sums, err)
                        : err_set(err, ERR_MEMORY, "%zu rows of blocks", rows);
         r->loss += sums.loss * c->gptq.factor->mean;
@@ -158,7 +157,8 @@ static void encode(void *arg, size_t row, const float *x, size_t rows, uint8_t *
     struct calibrated *c = arg;
     struct gptq_sums sums = {0};
     if (c->blocks) {
-        memcpy(blocks, c->blocks + row * c->row_bytes, rows * c->row_bytes);
+        const size_t bytes = gptq_row_bytes(&c->gptq);
+        memcpy(blocks, c->blocks + row * bytes, rows * bytes);
         return;
     }
     gptq_rows(&c->gptq, x, rows, blocks, &c->scratch[thread], &sums);

@@ -44,7 +44,6 @@ struct calibrated {
     struct gptq_scratch *scratch;
     bool sample;     /* the caller asks for some rows alone: no feedback between rows */
     uint8_t *blocks; /* the matrix in work, where rows were encoded together; else NULL */
-    size_t row_bytes;
 };
 
 /* The store must stay open, and *c where it is.  Fails with ERR_MEMORY. */

@@ -297,8 +297,7 @@ static bool run_gradients(struct collect *c, struct err *err)
     const struct gradients_options o = gradients_of(c->o);
     const double start = clock_seconds();
     struct calib_writer w = {0};
-    double loss;
-    const bool ok = open_part(c, halves_of(c->o), &w, err) && gradients_run(&o, &w, &loss, err) &&
+    const bool ok = open_part(c, halves_of(c->o), &w, err) && gradients_run(&o, &w, err) &&
                     calib_writer_commit(&w, err);
     calib_writer_close(&w);
     c->result->gradients_seconds = clock_seconds() - start;
@@ -416,7 +415,7 @@ static bool run_all(struct collect *c, struct err *err)
     if (p) {
         const struct gradients_options g = gradients_of(c->o);
         p->done = tokens * (c->result->found < halves ? c->result->found : halves);
-        p->total = tokens * halves + (c->o->gradients ? gradients_windows(&g) * g.step : 0);
+        p->total = tokens * halves + (c->o->gradients ? g.windows * g.step : 0);
     }
     if (c->result->found < halves && !open_model(c, err))
         return false;

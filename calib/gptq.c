@@ -151,7 +151,7 @@ static size_t layout_of(const struct gptq *g, struct layout *l, float *base)
     return at;
 }
 
-static size_t row_bytes(const struct gptq *g)
+size_t gptq_row_bytes(const struct gptq *g)
 {
     return g->factor->cols / g->dtype->block_elems * g->dtype->block_bytes;
 }
@@ -175,7 +175,7 @@ void gptq_scratch_close(struct gptq_scratch *s)
 static void round_plainly(const struct gptq *g, const float *w, size_t rows, uint8_t *blocks,
                           const struct layout *l, float *loss)
 {
-    const size_t cols = g->factor->cols, bytes = row_bytes(g);
+    const size_t cols = g->factor->cols, bytes = gptq_row_bytes(g);
     for (size_t r = 0; r < rows; r++) {
         float *v = l->decoded + r * cols;
         g->kernels->encode[g->dtype->id](blocks + r * bytes, w + r * cols, g->factor->diagonal,
@@ -208,7 +208,7 @@ static void encode_tile(const struct gptq *g, const float *w, size_t rows, uint8
                                      l->d + r * supers, l->dmin + r * supers};
         const bool better = loss[r] < plain[r];
         if (better)
-            g->shape->pack(blocks + r * row_bytes(g), &row, cols);
+            g->shape->pack(blocks + r * gptq_row_bytes(g), &row, cols);
         if (sums) {
             sums->loss += (double)(better ? loss[r] : plain[r]);
             sums->rounding += (double)plain[r];
@@ -225,6 +225,6 @@ void gptq_rows(const struct gptq *g, const float *w, size_t rows, uint8_t *block
     layout_of(g, &l, s->floats);
     for (size_t r = 0; r < rows; r += GPTQ_ROWS) {
         const size_t tile = rows - r < GPTQ_ROWS ? rows - r : GPTQ_ROWS;
-        encode_tile(g, w + r * g->factor->cols, tile, blocks + r * row_bytes(g), &l, sums);
+        encode_tile(g, w + r * g->factor->cols, tile, blocks + r * gptq_row_bytes(g), &l, sums);
     }
 }

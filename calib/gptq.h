@@ -76,6 +76,9 @@ bool gptq_open(struct gptq *g, const struct factor *f, enum dtype_id dtype,
                const struct gptq_options *options, const struct kernels *kernels, struct err *err);
 void gptq_close(struct gptq *g);
 
+/* Of an encoded row. */
+size_t gptq_row_bytes(const struct gptq *g);
+
 /* Space for gptq_rows with g. */
 bool gptq_scratch_open(struct gptq_scratch *s, const struct gptq *g, struct err *err);
 void gptq_scratch_close(struct gptq_scratch *s);

@@ -148,11 +148,10 @@ static void encode(size_t i, int thread, void *arg)
 bool gptq_matrix_run(const struct gptq_matrix *m, float *w, uint8_t *blocks, struct gptq_sums *sums,
                      struct err *err)
 {
-    const struct dtype *d = m->gptq->dtype;
     const size_t most = m->first[1], items = (most + GPTQ_MATRIX_ROWS - 1) / GPTQ_MATRIX_ROWS;
     const size_t threads = (size_t)pool_threads(m->pool);
     struct work t = {.m = m, .w = w, .blocks = blocks};
-    t.row_bytes = m->cols / d->block_elems * d->block_bytes;
+    t.row_bytes = gptq_row_bytes(m->gptq);
     t.target = mem_alloc(most, m->cols * sizeof *t.target);
     t.encoded = mem_alloc(most, t.row_bytes);
     t.decoded = mem_alloc(threads * GPTQ_MATRIX_ROWS, m->cols * sizeof *t.decoded);

@@ -30,12 +30,6 @@ static const struct linear *linear_at(const struct weights *w, size_t i)
 
 static size_t linears_of(const struct weights *w) { return LINEARS * (size_t)w->hparams.layers; }
 
-size_t gradients_windows(const struct gradients_options *o)
-{
-    const size_t asked = o->windows ? o->windows : GRADIENTS_WINDOWS;
-    return asked < o->corpus->windows ? asked : o->corpus->windows;
-}
-
 uint64_t gradients_memory(const struct gradients_options *o)
 {
     const int threads = pool_threads(o->pool);
@@ -70,21 +64,19 @@ static bool open_sums(struct gradients *g, struct err *err)
     return true;
 }
 
-static bool run_windows(struct gradients *g, double *loss, struct err *err)
+static bool run_windows(struct gradients *g, struct err *err)
 {
     const struct corpus *c = g->o->corpus;
-    const size_t windows = gradients_windows(g->o), apart = c->windows / windows;
+    const size_t windows = g->o->windows, apart = c->windows / windows;
     struct rng rng = {0};
-    *loss = 0.0;
     g->backward.tap = (struct backward_tap){look, g};
     for (size_t w = 0; w < windows; w++) {
-        double sum;
+        double loss;
         if (!stop_check(err) || !backward_run(&g->backward, corpus_window(c, w * apart), c->context,
-                                              NULL, &rng, &sum, err))
+                                              NULL, &rng, &loss, err))
             return false;
         if (g->failed)
             return err_wrap(err, "window %zu", w * apart);
-        *loss += sum / (double)(windows * c->context);
         progress_step(g->o->progress, "gradients", g->o->step);
     }
     return true;
@@ -112,8 +104,7 @@ static bool write_one(struct moments *m, const char *tensor, struct calib_writer
     return ok;
 }
 
-bool gradients_run(const struct gradients_options *o, struct calib_writer *w, double *loss,
-                   struct err *err)
+bool gradients_run(const struct gradients_options *o, struct calib_writer *w, struct err *err)
 {
     struct gradients g = {.o = o, .err = err};
     if (o->corpus->context > FORWARD_PIECE)
@@ -121,7 +112,7 @@ bool gradients_run(const struct gradients_options *o, struct calib_writer *w, do
                        FORWARD_PIECE, o->corpus->context);
     bool ok =
         backward_open(&g.backward, o->weights, o->kernels, o->pool, o->corpus->context, err) &&
-        open_sums(&g, err) && run_windows(&g, loss, err);
+        open_sums(&g, err) && run_windows(&g, err);
     for (size_t i = 0; ok && i < g.count; i++)
         ok = write_one(&g.moments[i], linear_at(o->weights, i)->weight->name, w, err);
     for (size_t i = 0; i < g.count; i++)

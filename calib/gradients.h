@@ -24,7 +24,7 @@
 struct gradients_options {
     const struct weights *weights;
     const struct corpus *corpus; /* of windows of at most FORWARD_PIECE tokens */
-    size_t windows;              /* 0: GRADIENTS_WINDOWS, or as many as there are */
+    size_t windows;              /* of them, at least 1 */
     const struct kernels *kernels;
     struct pool *pool;
     struct progress *progress; /* may be NULL */
@@ -33,14 +33,12 @@ struct gradients_options {
 
 enum { GRADIENTS_WINDOWS = 96 };
 
-/* How many windows it will be, and bytes of memory. */
-size_t gradients_windows(const struct gradients_options *o);
+/* Bytes of memory that it will take. */
 uint64_t gradients_memory(const struct gradients_options *o);
 
-/* Adds them to a file.  *loss: the mean entropy of the predictions, in nats a token.  Fails with
+/* Adds them to a file.  Fails with
  * ERR_NUMERIC (gradients that are not finite), ERR_USAGE (a context too long), ERR_STOPPED, ERR_IO or
  * ERR_MEMORY. */
-bool gradients_run(const struct gradients_options *o, struct calib_writer *w, double *loss,
-                   struct err *err);
+bool gradients_run(const struct gradients_options *o, struct calib_writer *w, struct err *err);
 
 #endif

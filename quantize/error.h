@@ -7,6 +7,7 @@
 #ifndef QUANTIZE_ERROR_H
 #define QUANTIZE_ERROR_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,21 @@ struct error_figures {
     double cosine;       /* sum x y / sqrt(sum x^2 sum y^2); 1 where both are 0, 0 where one is */
     double weighted_mse; /* sum w e^2 / sum w, or NAN where no importance is known */
 };
+
+/* Adds weight i of a row, all but the count: what any other way to add a row amounts to. */
+static inline void error_add(struct error_sums *sums, size_t i, const float *x, const float *y,
+                             const float *importance)
+{
+    const double e = (double)x[i] - (double)y[i];
+    sums->squared[i % 8] += e * e;
+    sums->signal[i % 8] += (double)x[i] * (double)x[i];
+    sums->stored[i % 8] += (double)y[i] * (double)y[i];
+    if (importance) {
+        sums->weighted[i % 8] += (double)importance[i] * (e * e);
+        sums->importance[i % 8] += (double)importance[i];
+    }
+    sums->max_abs = fabs(e) > sums->max_abs ? fabs(e) : sums->max_abs;
+}
 
 /* *sums += *part. */
 void error_merge(struct error_sums *sums, const struct error_sums *part);

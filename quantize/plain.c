@@ -5,7 +5,6 @@
 #include "core/half.h"
 #include "quantize/error.h"
 
-#include <math.h>
 #include <string.h>
 
 static void encode_f32(void *restrict dst, const float *restrict src,
@@ -40,17 +39,8 @@ static void encode_bf16(void *restrict dst, const float *restrict src,
 static void add_error(struct error_sums *sums, const float *restrict x, const float *restrict y,
                       const float *restrict importance, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        const double e = (double)x[i] - (double)y[i];
-        sums->squared[i % 8] += e * e;
-        sums->signal[i % 8] += (double)x[i] * (double)x[i];
-        sums->stored[i % 8] += (double)y[i] * (double)y[i];
-        if (importance) {
-            sums->weighted[i % 8] += (double)importance[i] * (e * e);
-            sums->importance[i % 8] += (double)importance[i];
-        }
-        sums->max_abs = fabs(e) > sums->max_abs ? fabs(e) : sums->max_abs;
-    }
+    for (size_t i = 0; i < n; i++)
+        error_add(sums, i, x, y, importance);
     sums->count += n;
 }
 

@@ -6,7 +6,6 @@
 #include "quantize/error.h"
 
 #include <immintrin.h>
-#include <math.h>
 #include <string.h>
 
 static void encode_f16(void *restrict dst, const float *restrict src,
@@ -120,17 +119,8 @@ static void add_error(struct error_sums *sums, const float *restrict x, const fl
         }
     lanes_store(sums, 0, &low);
     lanes_store(sums, 4, &high);
-    for (; i < n; i++) {
-        const double e = (double)x[i] - (double)y[i];
-        sums->squared[i % 8] += e * e;
-        sums->signal[i % 8] += (double)x[i] * (double)x[i];
-        sums->stored[i % 8] += (double)y[i] * (double)y[i];
-        if (importance) {
-            sums->weighted[i % 8] += (double)importance[i] * (e * e);
-            sums->importance[i % 8] += (double)importance[i];
-        }
-        sums->max_abs = fabs(e) > sums->max_abs ? fabs(e) : sums->max_abs;
-    }
+    for (; i < n; i++)
+        error_add(sums, i, x, y, importance);
     sums->count += n;
 }
 

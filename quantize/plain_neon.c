@@ -5,7 +5,6 @@
 #include "quantize/error.h"
 
 #include <arm_neon.h>
-#include <math.h>
 #include <string.h>
 
 /* Rows of a file need no alignment: they are stored as bytes. */
@@ -108,17 +107,8 @@ static void add_error(struct error_sums *sums, const float *restrict x, const fl
                 lanes_add(&l, x + j, y + j, NULL);
         lanes_store(sums, at, &l);
     }
-    for (; i < n; i++) {
-        const double e = (double)x[i] - (double)y[i];
-        sums->squared[i % 8] += e * e;
-        sums->signal[i % 8] += (double)x[i] * (double)x[i];
-        sums->stored[i % 8] += (double)y[i] * (double)y[i];
-        if (importance) {
-            sums->weighted[i % 8] += (double)importance[i] * (e * e);
-            sums->importance[i % 8] += (double)importance[i];
-        }
-        sums->max_abs = fabs(e) > sums->max_abs ? fabs(e) : sums->max_abs;
-    }
+    for (; i < n; i++)
+        error_add(sums, i, x, y, importance);
     sums->count += n;
 }
 

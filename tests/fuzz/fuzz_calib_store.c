@@ -3,42 +3,16 @@
  * looked at. */
 #include "formats/calib_layout.h"
 #include "formats/calib_store.h"
+#include "tests/fuzz/one_file.h"
 
 #include <hdf5.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { COLS = 5, VALUES = COLS * (COLS + 1) / 2 };
-
-static char folder[64], path[80];
-
-static void remove_folder(void)
-{
-    unlink(path);
-    rmdir(folder);
-}
-
-static void expect(bool ok)
-{
-    if (!ok)
-        abort();
-}
-
-static void make_folder(void)
-{
-    strcpy(folder, "/dev/shm/quern-fuzz-XXXXXX");
-    if (!mkdtemp(folder)) {
-        strcpy(folder, "/tmp/quern-fuzz-XXXXXX");
-        expect(mkdtemp(folder) != NULL);
-    }
-    snprintf(path, sizeof path, "%s/calib.h5", folder);
-    atexit(remove_folder);
-}
 
 static bool give(void *arg, size_t matrix, size_t first, size_t count, float *out, struct err *err)
 {
@@ -221,7 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct calib_store s;
     struct err err = {0};
     if (!folder[0])
-        make_folder();
+        make_folder("calib.h5");
     write_sound(take(&b) % 2 == 0);
     change_file(&b);
     if (!calib_store_open(&s, path, &err)) {

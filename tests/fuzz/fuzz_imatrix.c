@@ -1,40 +1,13 @@
 /* The imatrix reader on any bytes; what it reads holds its promises, and is the same after it
  * was written in either form and read again. */
 #include "formats/imatrix_write.h"
+#include "tests/fuzz/one_file.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char folder[64], path[80];
-
-static void remove_folder(void)
-{
-    unlink(path);
-    rmdir(folder);
-}
-
-static void expect(bool ok)
-{
-    if (!ok)
-        abort();
-}
-
-/* In memory where the system has such a folder: each file is synced. */
-static void make_folder(void)
-{
-    strcpy(folder, "/dev/shm/quern-fuzz-XXXXXX");
-    if (!mkdtemp(folder)) {
-        strcpy(folder, "/tmp/quern-fuzz-XXXXXX");
-        expect(mkdtemp(folder) != NULL);
-    }
-    snprintf(path, sizeof path, "%s/imatrix", folder);
-    atexit(remove_folder);
-}
 
 static void check_promises(const struct imatrix *m)
 {
@@ -91,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct imatrix m;
     struct err err = {0};
     if (!folder[0])
-        make_folder();
+        make_folder("imatrix");
     if (!imatrix_read(&m, data, size, &err)) {
         expect(err.code != ERR_NONE && err.code != ERR_MEMORY && err.text[0]);
         return 0;
