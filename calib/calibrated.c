@@ -16,7 +16,7 @@ static bool read_factor(struct calibrated *c, struct calibrated_factor *slot, st
     bool ok = calib_store_hessian(c->store, slot->group, slot->matrix, upper, err);
     if (ok)
         fold_hessian(slot->by_col, slot->group->cols, upper);
-    ok = ok && factor_open(&slot->factor, upper, slot->group->cols, &options, err);
+    ok = ok && factor_open(&slot->factor, upper, slot->group->cols, &options, c->pool, err);
     free(upper);
     return ok;
 }

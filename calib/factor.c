@@ -1,38 +1,32 @@
 #include "calib/factor.h"
 
+#include "calib/cholesky.h"
 #include "core/mem.h"
+#include "core/triangle.h"
 
 #include <lapacke.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-void openblas_set_num_threads(int threads);
-
 enum { RETRIES_MAX = 6, RETRY_FACTOR = 10 };
 
 /* H = R R' with R upper gives H^-1 = U' U with U = R^-1, without forming the inverse.  R is the
- * Cholesky factor of H with rows and columns in reverse order, itself reversed; so all is done on
- * the reversed matrix, whose lower triangle LAPACK's column-major view of `a` holds. */
-static bool invert_reversed(double *a, size_t n)
-{
-    const lapack_int order = (lapack_int)n;
-    return LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', order, a, order) == 0 &&
-           LAPACKE_dtrtri_work(LAPACK_COL_MAJOR, 'L', 'N', order, a, order) == 0;
-}
-
-/* Where (i, j), i <= j, of U is in what invert_reversed leaves: row n-1-i, column n-1-j. */
+ * Cholesky factor L of H with rows and columns in reverse order, itself reversed: (i, j) of U is
+ * (n-1-i, n-1-j) of L^-1.  LAPACK counts by columns. */
 static size_t reversed(size_t i, size_t j, size_t n) { return (n - 1 - j) * n + (n - 1 - i); }
 
 bool factor_small(double *a, size_t n)
 {
     double *r = mem_alloc(n * n, sizeof *r);
+    const lapack_int order = (lapack_int)n;
     if (!r)
         return false;
     for (size_t i = 0; i < n; i++)
         for (size_t j = i; j < n; j++)
             r[reversed(i, j, n)] = a[j * n + i];
-    const bool ok = invert_reversed(r, n);
+    const bool ok = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', order, r, order) == 0 &&
+                    LAPACKE_dtrtri_work(LAPACK_COL_MAJOR, 'L', 'N', order, r, order) == 0;
     memset(a, 0, n * n * sizeof *a);
     for (size_t i = 0; ok && i < n; i++)
         for (size_t j = i; j < n; j++)
@@ -60,56 +54,77 @@ static bool measure(struct factor *f, const float *upper, struct err *err)
     return true;
 }
 
-/* H of the given triangle into panels: divided by the mean, damped. */
-static void fill_panels(struct factor *f, const float *upper)
+/* One Hessian on its way. */
+struct work {
+    struct factor *f;
+    const float *upper;
+    double unit; /* 1 / mean */
+    struct cholesky reversed;
+};
+
+/* H at (i, j): divided by the mean, damped. */
+static float value(const struct work *w, size_t i, size_t j)
 {
-    const double unit = f->mean > 0.0 ? 1.0 / f->mean : 0.0;
-    const float *at = upper;
-    for (size_t i = 0; i < f->cols; i++)
-        for (size_t j = i; j < f->cols; j++, at++) {
-            const float v = (float)(*at * unit + (i == j ? f->damp : 0.0));
-            f->h[j / FACTOR_PANEL * FACTOR_PANEL * f->padded + i * FACTOR_PANEL +
-                 j % FACTOR_PANEL] = v;
-            f->h[i / FACTOR_PANEL * FACTOR_PANEL * f->padded + j * FACTOR_PANEL +
-                 i % FACTOR_PANEL] = v;
+    return (float)(w->upper[triangle_at(w->f->cols, i, j)] * w->unit + (i == j ? w->f->damp : 0.0));
+}
+
+static void reverse_row(size_t i, int thread, void *arg)
+{
+    const struct work *w = arg;
+    const size_t last = w->f->cols - 1;
+    (void)thread;
+    for (size_t j = i; j <= last; j++)
+        *cholesky_at(&w->reversed, last - i, last - j) = (double)value(w, i, j);
+}
+
+/* Columns past the last are those of the identity. */
+static void take_u(size_t p, int thread, void *arg)
+{
+    const struct work *w = arg;
+    const size_t cols = w->f->cols, rows = FACTOR_PANEL * (p + 1);
+    float *u = w->f->u + (factor_u(w->f, p) - w->f->u);
+    (void)thread;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t c = 0; c < FACTOR_PANEL; c++) {
+            const size_t j = FACTOR_PANEL * p + c;
+            *u++ = j >= cols ? (float)(i == j)
+                   : i > j   ? 0.0f
+                             : (float)*cholesky_at(&w->reversed, cols - 1 - i, cols - 1 - j);
         }
-    for (size_t i = f->cols; i < f->padded; i++)
-        f->h[i / FACTOR_PANEL * FACTOR_PANEL * f->padded + i * FACTOR_PANEL + i % FACTOR_PANEL] =
-            1.0f;
-    for (size_t i = 0; i < f->padded; i++)
-        f->diagonal[i] = factor_h_at(f, i, i);
 }
 
-/* U of H; a: room for padded x padded. */
-static bool invert(struct factor *f, double *a)
+static void take_h(size_t p, int thread, void *arg)
 {
-    const size_t n = f->padded;
-    for (size_t j = 0; j < n; j++)
-        for (size_t i = 0; i <= j; i++)
-            a[reversed(i, j, n)] = (double)factor_h_at(f, i, j);
-    if (!invert_reversed(a, n))
-        return false;
-    for (size_t p = 0; p < n / FACTOR_PANEL; p++) {
-        float *panel = f->u + (factor_u(f, p) - f->u);
-        for (size_t i = 0; i < FACTOR_PANEL * (p + 1); i++)
-            for (size_t c = 0; c < FACTOR_PANEL; c++) {
-                const size_t j = FACTOR_PANEL * p + c;
-                const float v = i <= j ? (float)a[reversed(i, j, n)] : 0.0f;
-                if (!isfinite(v))
-                    return false;
-                panel[i * FACTOR_PANEL + c] = v;
-            }
-    }
-    return true;
+    const struct work *w = arg;
+    const size_t cols = w->f->cols;
+    float *h = w->f->h + FACTOR_PANEL * p * w->f->padded;
+    (void)thread;
+    for (size_t i = 0; i < w->f->padded; i++)
+        for (size_t c = 0; c < FACTOR_PANEL; c++) {
+            const size_t j = FACTOR_PANEL * p + c;
+            *h++ = i < cols && j < cols ? value(w, i, j) : (float)(i == j);
+        }
 }
 
-static bool solve(struct factor *f, const float *upper, double damp, double ridge, double *a,
-                  struct err *err)
+static bool is_finite(const float *x, size_t n)
 {
+    while (n > 0 && isfinite(x[n - 1]))
+        n--;
+    return n == 0;
+}
+
+/* U, and the damping that it took. */
+static bool solve(struct work *w, double damp, double ridge, struct pool *pool, struct err *err)
+{
+    struct factor *f = w->f;
+    const size_t panels = f->padded / FACTOR_PANEL;
     for (; f->retries <= RETRIES_MAX; f->retries++, damp *= RETRY_FACTOR) {
         f->damp = damp + ridge + (f->mean > 0.0 ? 0.0 : 1.0);
-        fill_panels(f, upper);
-        if (invert(f, a))
+        pool_for(pool, f->cols, reverse_row, w);
+        if (!cholesky_invert(&w->reversed, pool))
+            continue;
+        pool_for(pool, panels, take_u, w);
+        if (is_finite(f->u, (size_t)(factor_u(f, panels) - f->u)))
             return true;
     }
     return err_set(err, ERR_NUMERIC,
@@ -118,33 +133,40 @@ static bool solve(struct factor *f, const float *upper, double damp, double ridg
                    f->cols, f->damp);
 }
 
+/* H comes when the work is done and its memory given back: the two are the largest. */
+static bool make(struct work *w, double damp, double ridge, struct pool *pool, struct err *err)
+{
+    struct factor *f = w->f;
+    const size_t panels = f->padded / FACTOR_PANEL;
+    const bool room =
+        cholesky_open(&w->reversed, f->cols) &&
+        (f->u = mem_alloc(panels * (panels + 1) / 2, sizeof(float) * FACTOR_PANEL * FACTOR_PANEL));
+    const bool solved = room && solve(w, damp, ridge, pool, err);
+    cholesky_close(&w->reversed);
+    if (room && !solved)
+        return false;
+    if (!room || !(f->h = mem_alloc(f->padded, f->padded * sizeof *f->h)) ||
+        !(f->diagonal = mem_alloc(f->padded, sizeof *f->diagonal)))
+        return err_set(err, ERR_MEMORY, "a Hessian of %zu columns", f->cols);
+    pool_for(pool, panels, take_h, w);
+    for (size_t i = 0; i < f->padded; i++)
+        f->diagonal[i] = factor_h_at(f, i, i);
+    return true;
+}
+
 bool factor_open(struct factor *f, const float *upper, size_t cols, const struct factor_options *o,
-                 struct err *err)
+                 struct pool *pool, struct err *err)
 {
     *f = (struct factor){.cols = cols};
     f->padded = (cols + FACTOR_PANEL - 1) / FACTOR_PANEL * FACTOR_PANEL;
-    const size_t n = f->padded, panels = n / FACTOR_PANEL;
     const double damp = o && o->damp > 0.0 ? o->damp : FACTOR_DAMP, ridge = o ? o->ridge : 0.0;
     if (!measure(f, upper, err))
         return false;
-    size_t square = 0;
-    double *a = NULL;
-    bool ok = false;
-    if (!size_mul(n, n, &square) || !(a = mem_alloc(square, sizeof *a)) ||
-        !(f->h = mem_alloc(square, sizeof *f->h)) ||
-        !(f->u =
-              mem_alloc(panels * (panels + 1) / 2, sizeof(float) * FACTOR_PANEL * FACTOR_PANEL)) ||
-        !(f->diagonal = mem_alloc(n, sizeof *f->diagonal))) {
-        err_set(err, ERR_MEMORY, "a Hessian of %zu columns", cols);
-        goto done;
-    }
-    openblas_set_num_threads(1);
-    ok = solve(f, upper, damp, ridge, a, err);
-done:
-    free(a);
-    if (!ok)
-        factor_close(f);
-    return ok;
+    struct work w = {.f = f, .upper = upper, .unit = f->mean > 0.0 ? 1.0 / f->mean : 0.0};
+    if (make(&w, damp, ridge, pool, err))
+        return true;
+    factor_close(f);
+    return false;
 }
 
 void factor_close(struct factor *f)

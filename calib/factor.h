@@ -1,7 +1,8 @@
 /* factor.h - the Hessian of a group of linears, damped, and the factor of its inverse.
  *
  * H is the mean of x x' over the inputs x of a linear, divided by its mean diagonal, so that
- * nothing below depends on its size; H^-1 = U' U, U upper triangular, computed in f64 by LAPACK.
+ * nothing below depends on its size; H^-1 = U' U, U upper triangular, computed in f64
+ * (calib/cholesky.h).
  * Both are kept as f32 in panels of FACTOR_PANEL columns, the shape in which products run through
  * them: row j of panel p holds H[j][16 p .. 16 p + 15].  Columns past the last are those of the
  * identity.  Read-only once open: any number of tensors and threads share it.
@@ -10,6 +11,7 @@
 #define CALIB_FACTOR_H
 
 #include "core/err.h"
+#include "core/pool.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,9 +40,10 @@ struct factor {
 /* upper: the packed upper triangle, row by row, cols (cols + 1) / 2 numbers; not needed later.
  * Where H is not positive definite, damping is raised up to six times.  Fails with ERR_MEMORY, or
  * ERR_NUMERIC: a number is not finite, a diagonal negative, or no damping helps.
- * LAPACK runs in one thread (for the whole process, as model/linear.h has it). */
+ * Takes 6 cols^2 bytes, at no time more, and 2/3 cols^3 operations; numbers do not depend on the
+ * pool.  Sets OpenBLAS to one thread (calib/cholesky.h). */
 bool factor_open(struct factor *f, const float *upper, size_t cols, const struct factor_options *o,
-                 struct err *err);
+                 struct pool *pool, struct err *err);
 
 /* A zeroed or closed factor is allowed. */
 void factor_close(struct factor *f);

@@ -2,6 +2,7 @@
 
 #include "core/mem.h"
 #include "core/stop.h"
+#include "core/triangle.h"
 
 #include <cblas.h>
 #include <lapacke.h>
@@ -33,12 +34,6 @@ static bool set_order(struct gptq_matrix *m)
     return true;
 }
 
-static float triangle_at(const float *upper, size_t n, size_t i, size_t j)
-{
-    const size_t row = least(i, j), col = i + j - row;
-    return upper[row * n - row * (row + 1) / 2 + col];
-}
-
 /* a = G + damp, by positions from the last to the first: its lower Cholesky factor, turned round, is
  * upper triangular U with G = U U'.  (What is lower by rows is upper by columns.) */
 static bool factorize(const struct gptq_matrix *m, const float *gradient, double damp, double *a)
@@ -46,11 +41,11 @@ static bool factorize(const struct gptq_matrix *m, const float *gradient, double
     const size_t n = m->rows;
     double mean = 0.0;
     for (size_t i = 0; i < n; i++)
-        mean += (double)triangle_at(gradient, n, i, i) / (double)n;
+        mean += (double)gradient[triangle_row(n, i)] / (double)n;
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j <= i; j++)
             a[i * n + j] =
-                (double)triangle_at(gradient, n, m->order[n - 1 - i], m->order[n - 1 - j]) +
+                (double)gradient[triangle_at(n, m->order[n - 1 - i], m->order[n - 1 - j])] +
                 (i == j ? damp * mean : 0.0);
     return mean > 0.0 &&
            LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'U', (lapack_int)n, a, (lapack_int)n) == 0;

@@ -1,6 +1,7 @@
 #include "calib/moments.h"
 
 #include "core/mem.h"
+#include "core/triangle.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -11,9 +12,6 @@
 enum { TILE = 192 };
 
 static size_t tiles(size_t cols) { return (cols + TILE - 1) / TILE; }
-
-/* The place of (row, row) in the triangle. */
-static size_t row_start(size_t cols, size_t row) { return row * cols - row * (row - 1) / 2; }
 
 size_t moments_bytes(size_t cols, bool products, int threads)
 {
@@ -91,7 +89,7 @@ static void add_tile(size_t item, int thread, void *arg)
                     w->x + row, stride, w->x + col, stride, 0.0f, p, TILE);
     for (size_t r = 0; r < rows; r++) {
         const size_t from = row == col ? r : 0; /* of the tile's columns */
-        double *to = m->upper + row_start(m->cols, row + r) + (col + from - row - r);
+        double *to = m->upper + triangle_at(m->cols, row + r, col + from);
         const float *product = p + r * TILE + from;
         for (size_t c = 0; c < cols - from; c++)
             to[c] += (double)product[c];
@@ -130,10 +128,10 @@ static bool give_values(void *arg, size_t matrix, size_t first, size_t count, fl
     (void)err;
     for (size_t i = 0; i < count; i++)
         out[i] = (float)(m->upper[first + i] * share(m));
-    while (row < m->cols && row_start(m->cols, row) < first)
+    while (row < m->cols && triangle_row(m->cols, row) < first)
         row++;
-    for (; row < m->cols && row_start(m->cols, row) < first + count; row++)
-        out[row_start(m->cols, row) - first] = (float)(m->square[row] * share(m));
+    for (; row < m->cols && triangle_row(m->cols, row) < first + count; row++)
+        out[triangle_row(m->cols, row) - first] = (float)(m->square[row] * share(m));
     return true;
 }
 

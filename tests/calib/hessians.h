@@ -4,12 +4,11 @@
 #define TESTS_HESSIANS_H
 
 #include "../quantize/sample_weights.h"
+#include "calib/factor.h"
+#include "core/triangle.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-/* Row i of the packed upper triangle of n columns begins here. */
-static inline size_t hessian_at(size_t i, size_t n) { return i * n - i * (i + 1) / 2 + i; }
 
 /* The mean of x x' over `tokens` inputs: an autoregressive walk over the columns, a few common
  * directions, sizes that differ tenfold.  Every dead-th column is zero (0: none). */
@@ -36,12 +35,22 @@ static inline float *hessian_make(size_t n, size_t tokens, size_t dead, uint64_t
         }
         for (size_t i = 0; i < n; i++)
             for (size_t j = i; j < n; j++)
-                upper[hessian_at(i, n) + j - i] += x[i] * x[j] / (float)tokens;
+                upper[triangle_at(n, i, j)] += x[i] * x[j] / (float)tokens;
     }
     free(x);
     free(size);
     free(common);
     return upper;
+}
+
+/* factor_open, with a pool for the time being. */
+static inline bool hessian_factor(struct factor *f, const float *upper, size_t cols,
+                                  const struct factor_options *o, struct err *err)
+{
+    struct pool *pool;
+    const bool ok = pool_open(&pool, 2, err) && factor_open(f, upper, cols, o, pool, err);
+    pool_close(pool);
+    return ok;
 }
 
 #endif

@@ -40,7 +40,7 @@ static void factor_is_that_of_the_inverse(void **state)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         float *upper = hessian_make(sizes[i], 3 * sizes[i], 0, i);
         struct factor f;
-        assert_true(factor_open(&f, upper, sizes[i], NULL, NULL));
+        assert_true(hessian_factor(&f, upper, sizes[i], NULL, NULL));
         assert_true(distance_from_inverse(&f) < 1e-4);
         assert_int_equal(f.retries, 0);
         assert_int_equal(f.dead, 0);
@@ -56,15 +56,15 @@ static void hessian_is_kept_over_its_mean(void **state)
     float *upper = hessian_make(N, 100, 0, 5);
     double mean = 0.0;
     for (size_t i = 0; i < N; i++)
-        mean += (double)upper[hessian_at(i, N)] / N;
+        mean += (double)upper[triangle_row(N, i)] / N;
     struct factor f;
     const struct factor_options options = {.damp = 0.02, .ridge = 0.3};
-    assert_true(factor_open(&f, upper, N, &options, NULL));
+    assert_true(hessian_factor(&f, upper, N, &options, NULL));
     assert_true(fabs(f.mean / mean - 1.0) < 1e-6);
     assert_true(fabs(f.damp - 0.32) < 1e-12);
     for (size_t i = 0; i < N; i++)
         for (size_t j = i; j < N; j++) {
-            const double h = (double)upper[hessian_at(i, N) + j - i] / mean + (i == j ? 0.32 : 0.0);
+            const double h = (double)upper[triangle_at(N, i, j)] / mean + (i == j ? 0.32 : 0.0);
             assert_true(fabs((double)factor_h_at(&f, i, j) - h) < 1e-5);
             assert_true(factor_h_at(&f, i, j) == factor_h_at(&f, j, i));
         }
@@ -80,13 +80,13 @@ static void damping_rises_where_it_must(void **state)
     enum { N = 64 };
     float *upper = hessian_make(N, 20, 0, 6);
     struct factor f;
-    assert_true(factor_open(&f, upper, N, NULL, NULL));
+    assert_true(hessian_factor(&f, upper, N, NULL, NULL));
     assert_int_equal(f.retries, 0);
     assert_true(distance_from_inverse(&f) < 1e-2);
     factor_close(&f);
-    const float big = upper[0] + upper[hessian_at(1, N)];
+    const float big = upper[0] + upper[triangle_row(N, 1)];
     upper[1] = big; /* column 1 is not this much like column 0 */
-    assert_true(factor_open(&f, upper, N, NULL, NULL));
+    assert_true(hessian_factor(&f, upper, N, NULL, NULL));
     assert_true(f.retries > 0);
     assert_true(f.damp > 0.05);
     assert_true(distance_from_inverse(&f) < 1e-2);
@@ -94,7 +94,7 @@ static void damping_rises_where_it_must(void **state)
     for (size_t j = 1; j < N; j++)
         upper[j] = 1e30f;
     struct err err = {0};
-    assert_false(factor_open(&f, upper, N, NULL, &err));
+    assert_false(hessian_factor(&f, upper, N, NULL, &err));
     assert_int_equal(err.code, ERR_NUMERIC);
     free(upper);
 }
@@ -104,12 +104,12 @@ static void dead_columns_are_counted(void **state)
     (void)state;
     float *upper = hessian_make(64, 200, 7, 7);
     struct factor f;
-    assert_true(factor_open(&f, upper, 64, NULL, NULL));
+    assert_true(hessian_factor(&f, upper, 64, NULL, NULL));
     assert_int_equal(f.dead, 10);
     assert_true(distance_from_inverse(&f) < 1e-4);
     factor_close(&f);
     memset(upper, 0, 64 * 65 / 2 * sizeof *upper);
-    assert_true(factor_open(&f, upper, 64, NULL, NULL));
+    assert_true(hessian_factor(&f, upper, 64, NULL, NULL));
     assert_int_equal(f.dead, 64);
     assert_true(factor_h_at(&f, 3, 3) > 0.0f && factor_h_at(&f, 3, 4) == 0.0f);
     factor_close(&f);
@@ -120,16 +120,16 @@ static void bad_numbers_are_named(void **state)
 {
     (void)state;
     float *upper = hessian_make(32, 64, 0, 8);
-    const float kept = upper[hessian_at(3, 32) + 4];
+    const float kept = upper[triangle_at(32, 3, 7)];
     struct factor f;
     struct err err = {0};
-    upper[hessian_at(3, 32) + 4] = NAN;
-    assert_false(factor_open(&f, upper, 32, NULL, &err));
+    upper[triangle_at(32, 3, 7)] = NAN;
+    assert_false(hessian_factor(&f, upper, 32, NULL, &err));
     assert_int_equal(err.code, ERR_NUMERIC);
     assert_non_null(strstr(err.text, "row 3, column 7"));
-    upper[hessian_at(3, 32) + 4] = kept;
-    upper[hessian_at(9, 32)] = -1.0f;
-    assert_false(factor_open(&f, upper, 32, NULL, &err));
+    upper[triangle_at(32, 3, 7)] = kept;
+    upper[triangle_row(32, 9)] = -1.0f;
+    assert_false(hessian_factor(&f, upper, 32, NULL, &err));
     assert_non_null(strstr(err.text, "column 9"));
     free(upper);
 }

@@ -30,7 +30,7 @@ static int make_case(void **state)
         weights_fill(weights + r * COLS, COLS, (enum weights_kind)(r % 3), r);
     kernels_init(&kernels, cpu_features());
     const struct factor_options options = {.damp = 0.01}; /* what the golden figures are for */
-    const bool ok = factor_open(&factor, upper, COLS, &options, NULL);
+    const bool ok = hessian_factor(&factor, upper, COLS, &options, NULL);
     free(upper);
     return ok ? 0 : -1;
 }
@@ -237,7 +237,7 @@ static void what_cannot_be_is_said(void **state)
     assert_int_equal(err.code, ERR_UNSUPPORTED);
     float *upper = hessian_make(96, 200, 0, 3);
     struct factor narrow;
-    assert_true(factor_open(&narrow, upper, 96, NULL, NULL));
+    assert_true(hessian_factor(&narrow, upper, 96, NULL, NULL));
     assert_false(gptq_open(&g, &narrow, DTYPE_Q4_K, &o, &kernels, &err));
     assert_int_equal(err.code, ERR_FORMAT);
     assert_true(gptq_open(&g, &narrow, DTYPE_Q4_0, &o, &kernels, &err));

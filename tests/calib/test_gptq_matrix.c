@@ -31,7 +31,7 @@ static int make_case(void **state)
         weights_fill(weights + r * COLS, COLS, WEIGHTS_NORMAL, r);
     kernels_init(&kernels, cpu_features());
     row_bytes = COLS / dtype_get(TYPE)->block_elems * dtype_get(TYPE)->block_bytes;
-    return factor_open(&factor, hessian, COLS, NULL, NULL) ? 0 : -1;
+    return hessian_factor(&factor, hessian, COLS, NULL, NULL) ? 0 : -1;
 }
 
 static int free_case(void **state)
@@ -78,7 +78,7 @@ static uint8_t *encode(const float *gradient, int threads, bool *usable)
 
 static double at(const float *upper, size_t n, size_t i, size_t j)
 {
-    return (double)(i <= j ? upper[hessian_at(i, n) + j - i] : upper[hessian_at(j, n) + i - j]);
+    return (double)upper[triangle_at(n, i, j)];
 }
 
 /* tr(G E H E') */
@@ -127,7 +127,7 @@ static void outputs_that_do_not_are_rounded_on_their_own(void **state)
     (void)state;
     float *gradient = calloc(ROWS * (ROWS + 1) / 2, sizeof *gradient);
     for (size_t i = 0; i < ROWS; i++)
-        gradient[hessian_at(i, ROWS)] = 1.0f + (float)(i % 7);
+        gradient[triangle_row(ROWS, i)] = 1.0f + (float)(i % 7);
     uint8_t *alone = encode(NULL, 1, NULL), *together = encode(gradient, 2, &usable);
     assert_true(usable);
     assert_memory_equal(alone, together, ROWS * row_bytes);

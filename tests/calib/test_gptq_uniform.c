@@ -9,6 +9,7 @@
 #include "core/cpu.h"
 #include "core/mem.h"
 #include "core/rng.h"
+#include "hessians.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static void linear_open(struct linear *l, bool dead)
         }
     for (size_t i = 0; i < ROWS * COLS; i++)
         l->w[i] = i / COLS == 5 ? 0.0f : rng_normal(&rng);
-    assert_true(factor_open(&l->factor, l->upper, COLS, &(struct factor_options){0}, &err));
+    assert_true(hessian_factor(&l->factor, l->upper, COLS, &(struct factor_options){0}, &err));
 }
 
 struct encoded {

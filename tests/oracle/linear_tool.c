@@ -22,6 +22,7 @@
 
 struct linear_data {
     size_t rows, cols;
+    struct pool *pool;
     float *w, *upper, *hessian, *mean_square; /* hessian: square, its upper triangle filled */
 };
 
@@ -73,7 +74,7 @@ static bool run_codes(const struct linear_data *d, char **arg, bool feedback, st
     if (ok && feedback) {
         const struct factor_options o = {.damp = atof(arg[6])};
         g.sweeps = (unsigned)atoi(arg[5]);
-        ok = factor_open(&f, d->upper, d->cols, &o, err);
+        ok = factor_open(&f, d->upper, d->cols, &o, d->pool, err);
         float *room = ok ? mem_alloc(gptq_uniform_room(&g), sizeof *room) : NULL;
         ok = room != NULL;
         if (ok)
@@ -100,7 +101,6 @@ static bool run_codes(const struct linear_data *d, char **arg, bool feedback, st
 static bool run_awq(const struct linear_data *d, int args, char **arg, struct err *err)
 {
     struct kernels k;
-    struct pool *pool = NULL;
     struct awq_choice choice;
     const struct uniform form = args == 5 ? form_of(arg + 2) : (struct uniform){0};
     const struct dtype *dtype = dtype_find(args == 5 ? "F32" : arg[2]);
@@ -115,8 +115,7 @@ static bool run_awq(const struct linear_data *d, int args, char **arg, struct er
     };
     int8_t *step = mem_alloc(d->cols, 1);
     kernels_init(&k, cpu_features());
-    const bool ok =
-        step && pool_open(&pool, 2, err) && awq_search(&p, &k, pool, step, &choice, err);
+    const bool ok = step && awq_search(&p, &k, d->pool, step, &choice, err);
     if (ok) {
         put_double(choice.activation);
         put_double(choice.weight);
@@ -126,7 +125,6 @@ static bool run_awq(const struct linear_data *d, int args, char **arg, struct er
             put_float(fold_factor(step[c]));
     }
     free(step);
-    pool_close(pool);
     return ok;
 }
 
@@ -134,7 +132,7 @@ static bool run_factor(const struct linear_data *d, const char *damp, struct err
 {
     struct factor f;
     const struct factor_options o = {.damp = atof(damp)};
-    if (!factor_open(&f, d->upper, d->cols, &o, err))
+    if (!factor_open(&f, d->upper, d->cols, &o, d->pool, err))
         return false;
     for (size_t i = 0; i < d->cols; i++)
         for (size_t j = 0; j < d->cols; j++)
@@ -152,7 +150,7 @@ int main(int argc, char **argv)
     struct linear_data d = {0};
     struct err err = {.text = "usage"};
     const char *what = argc > 2 ? argv[1] : "";
-    bool ok = data_read(&d);
+    bool ok = data_read(&d) && pool_open(&d.pool, 2, &err);
     if (ok && strcmp(what, "gptq") == 0 && argc == 7)
         ok = run_codes(&d, argv, true, &err);
     else if (ok && strcmp(what, "round") == 0 && argc == 5)
@@ -165,6 +163,7 @@ int main(int argc, char **argv)
         ok = false;
     if (!ok)
         fprintf(stderr, "%s\n", err.text);
+    pool_close(d.pool);
     free(d.w);
     free(d.upper);
     free(d.hessian);
