@@ -3,10 +3,7 @@
 #include "core/clock.h"
 #include "core/half.h"
 #include "core/mem.h"
-#include "formats/gguf_write.h"
 #include "formats/source_guard.h"
-#include "model/chunks.h"
-#include "model/resume.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -274,70 +271,94 @@ bool produce_key(const struct meta *meta, const struct produce_item *item, size_
     return ok;
 }
 
-/* The file, and with options->resume the journal: *done tensors are there already. */
-static bool open_output(struct gguf_writer *w, struct resume *r, const char *path,
-                        const struct meta *meta, const struct tensor *const *list, size_t items,
-                        const struct produce_options *o, struct produce_result *result,
-                        size_t *done, struct err *err)
+/* The file, and with options->resume the journal. */
+static bool open_output(struct produce *p, const char *path, const struct meta *meta,
+                        const struct tensor *const *list, struct err *err)
 {
-    bool found;
-    *done = 0;
+    const struct produce_options *o = p->options;
+    bool found = false;
+    size_t done;
     if (!o->resume)
-        return gguf_write_open(w, path, o->force, meta, list, items, err);
-    if (resume_look(path, o->resume, done) != RESUME_SAME) {
-        if (!gguf_write_open(w, path, o->force, meta, list, items, err))
-            return false;
-        return resume_open(r, path, o->resume, false, result, items, done, err);
-    }
-    return gguf_write_resume(w, path, o->force, meta, list, items, &found, err) &&
-           resume_open(r, path, o->resume, found, result, items, done, err);
+        return gguf_write_open(&p->writer, path, o->force, meta, list, p->items, err);
+    return (resume_look(path, o->resume, &done) == RESUME_SAME
+                ? gguf_write_resume(&p->writer, path, o->force, meta, list, p->items, &found, err)
+                : gguf_write_open(&p->writer, path, o->force, meta, list, p->items, err)) &&
+           resume_open(&p->resume, path, o->resume, found, p->result, p->done, p->items, err);
 }
 
-/* All tensors from the first that is not done. */
-static bool produce_items(struct job *j, const struct produce_item *item, size_t items, size_t done,
-                          struct chunks *chunks, const struct resume *resume,
-                          struct produce_result *result, struct err *err)
+/* What a tensor takes of the file. */
+static uint64_t bytes_of(const struct produce *p, size_t i)
 {
-    struct progress *p = j->o->progress;
-    if (p) {
-        p->total = j->writer->bytes - j->writer->data;
-        p->done = done < items ? gguf_write_place(j->writer, done) - j->writer->data : p->total;
+    return (i + 1 < p->items ? gguf_write_place(&p->writer, i + 1) : p->writer.bytes) -
+           gguf_write_place(&p->writer, i);
+}
+
+bool produce_open(struct produce *p, const char *path, const struct meta *meta,
+                  const struct produce_item *item, size_t items,
+                  const struct produce_options *options, struct produce_result *result,
+                  struct err *err)
+{
+    struct tensor *own = mem_alloc(items, sizeof *own);
+    const struct tensor **list = output_tensors(item, items, own);
+    *p = (struct produce){.item = item, .items = items, .options = options, .result = result};
+    p->done = mem_alloc(items, sizeof *p->done);
+    bool ok = (list && p->done) || err_set(err, ERR_MEMORY, "no memory for %zu tensors", items);
+    ok = ok && source_guard(options->source, path, err) &&
+         chunks_open(&p->chunks, options->pool, widest(item, items), step_of(item, items), err) &&
+         open_output(p, path, meta, list, err);
+    free(list);
+    free(own);
+    if (!ok) {
+        produce_close(p, produce_keeps(err));
+        return false;
     }
-    for (j->index = done; j->index < items; j->index++) {
-        j->item = &item[j->index];
-        if (!produce_tensor(j, chunks, &result[j->index], err) ||
-            (resume->open &&
-             !(sink_sync(&j->writer->sink, err) && resume_add(resume, &result[j->index], err))))
-            return false;
+    if (options->progress) {
+        options->progress->total = p->writer.bytes - p->writer.data;
+        options->progress->done = 0;
+        for (size_t i = 0; i < items; i++)
+            options->progress->done += p->done[i] ? bytes_of(p, i) : 0;
     }
     return true;
+}
+
+bool produce_make(struct produce *p, size_t item, struct err *err)
+{
+    struct job j = {.item = &p->item[item], .o = p->options, .writer = &p->writer, .index = item};
+    if (p->done[item])
+        return true;
+    p->done[item] = produce_tensor(&j, &p->chunks, &p->result[item], err) &&
+                    (!p->resume.open || (sink_sync(&p->writer.sink, err) &&
+                                         resume_add(&p->resume, item, &p->result[item], err)));
+    return p->done[item];
+}
+
+bool produce_commit(struct produce *p, struct err *err)
+{
+    return gguf_write_commit(&p->writer, err);
+}
+
+void produce_close(struct produce *p, bool keep)
+{
+    keep = keep && p->resume.open;
+    if (keep)
+        gguf_write_leave(&p->writer);
+    else
+        gguf_write_close(&p->writer);
+    resume_close(&p->resume, keep);
+    chunks_close(&p->chunks);
+    free(p->done);
+    *p = (struct produce){0};
 }
 
 bool produce_gguf(const char *path, const struct meta *meta, const struct produce_item *item,
                   size_t items, const struct produce_options *options,
                   struct produce_result *result, struct err *err)
 {
-    struct gguf_writer writer = {0};
-    struct chunks chunks = {0};
-    struct resume resume = {0};
-    struct tensor *own = mem_alloc(items, sizeof *own);
-    const struct tensor **list = output_tensors(item, items, own);
-    struct job j = {.o = options, .writer = &writer};
-    size_t done;
-    bool ok = list || err_set(err, ERR_MEMORY, "no memory for %zu tensors", items);
-    ok = ok && source_guard(options->source, path, err) &&
-         chunks_open(&chunks, options->pool, widest(item, items), step_of(item, items), err) &&
-         open_output(&writer, &resume, path, meta, list, items, options, result, &done, err) &&
-         produce_items(&j, item, items, done, &chunks, &resume, result, err) &&
-         gguf_write_commit(&writer, err);
-    const bool keep = !ok && resume.open && (err->code == ERR_STOPPED || err->code == ERR_IO);
-    if (keep)
-        gguf_write_leave(&writer);
-    else
-        gguf_write_close(&writer);
-    resume_close(&resume, keep);
-    chunks_close(&chunks);
-    free(list);
-    free(own);
+    struct produce p;
+    bool ok = produce_open(&p, path, meta, item, items, options, result, err);
+    for (size_t i = 0; ok && i < items; i++)
+        ok = produce_make(&p, i, err);
+    ok = ok && produce_commit(&p, err);
+    produce_close(&p, !ok && produce_keeps(err));
     return ok;
 }

@@ -11,7 +11,10 @@
 #include "core/hash.h"
 #include "core/pool.h"
 #include "core/progress.h"
+#include "formats/gguf_write.h"
+#include "model/chunks.h"
 #include "model/plan.h"
+#include "model/resume.h"
 #include "quantize/error.h"
 #include "quantize/kernels.h"
 
@@ -82,6 +85,40 @@ bool produce_key(const struct meta *meta, const struct produce_item *item, size_
 bool produce_gguf(const char *path, const struct meta *meta, const struct produce_item *item,
                   size_t items, const struct produce_options *options,
                   struct produce_result *result, struct err *err);
+
+/* The same for one who chooses the order of the tensors. */
+struct produce {
+    const struct produce_item *item; /* the caller's, who may set importance until one is made */
+    size_t items;
+    const struct produce_options *options;
+    struct produce_result *result;
+    bool *done; /* owned */
+    struct gguf_writer writer;
+    struct chunks chunks;
+    struct resume resume;
+};
+
+/* Opens the file; with `resume` done[] and result[] have what an earlier run left. */
+bool produce_open(struct produce *p, const char *path, const struct meta *meta,
+                  const struct produce_item *item, size_t items,
+                  const struct produce_options *options, struct produce_result *result,
+                  struct err *err);
+
+/* Makes one tensor, unless it is done. */
+bool produce_make(struct produce *p, size_t item, struct err *err);
+
+/* Makes the file appear under its name. */
+bool produce_commit(struct produce *p, struct err *err);
+
+/* Gives up what was not committed; `keep`: with `resume` it is left for the next run.  A zeroed or
+ * closed one is allowed. */
+void produce_close(struct produce *p, bool keep);
+
+/* Does what went wrong leave work to go on with? */
+static inline bool produce_keeps(const struct err *why)
+{
+    return why->code == ERR_STOPPED || why->code == ERR_IO;
+}
 
 /* The bytes of the file that produce_gguf would write. */
 bool produce_size(const struct meta *meta, const struct produce_item *item, size_t items,

@@ -1,5 +1,7 @@
 #include "model/resume.h"
 
+#include "model/produce.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,6 +10,11 @@
 #include <unistd.h>
 
 enum { KEY_BYTES = HASH_TEXT }; /* with a newline for its NUL */
+
+struct record {
+    uint64_t item;
+    struct produce_result result;
+};
 
 static char *journal_path(const char *path)
 {
@@ -28,12 +35,10 @@ static enum resume_state read_key(int fd, const char *key)
 }
 
 /* Whole records alone: one that was cut short does not count. */
-static size_t count_records(int fd, size_t most)
+static size_t count_records(int fd)
 {
     const off_t end = lseek(fd, 0, SEEK_END);
-    const size_t records =
-        end > KEY_BYTES ? (size_t)(end - KEY_BYTES) / sizeof(struct produce_result) : 0;
-    return records < most ? records : most;
+    return end > KEY_BYTES ? (size_t)(end - KEY_BYTES) / sizeof(struct record) : 0;
 }
 
 enum resume_state resume_look(const char *path, const char *key, size_t *done)
@@ -47,7 +52,7 @@ enum resume_state resume_look(const char *path, const char *key, size_t *done)
         return state;
     state = read_key(fd, key);
     if (state == RESUME_SAME)
-        *done = count_records(fd, SIZE_MAX);
+        *done = count_records(fd);
     close(fd);
     return state;
 }
@@ -68,21 +73,30 @@ static bool begin(const struct resume *r, const char *key, struct err *err)
     return write_all(r, line, sizeof line, err);
 }
 
-static bool read_records(const struct resume *r, struct produce_result *result, size_t items,
-                         size_t *done, struct err *err)
+/* Those of tensors that there are; the first that is none ends the journal. */
+static bool read_records(const struct resume *r, struct produce_result *result, bool *done,
+                         size_t items, struct err *err)
 {
-    *done = count_records(r->fd, items);
-    const size_t bytes = *done * sizeof *result;
-    if (pread(r->fd, result, bytes, KEY_BYTES) != (ssize_t)bytes ||
-        ftruncate(r->fd, (off_t)(KEY_BYTES + bytes)) != 0 || lseek(r->fd, 0, SEEK_END) < 0)
-        return err_set(err, ERR_IO, "%s: cannot read: %s", r->path, strerror(errno));
-    return true;
+    const size_t records = count_records(r->fd);
+    struct record one;
+    size_t n = 0;
+    for (; n < records; n++) {
+        if (pread(r->fd, &one, sizeof one, (off_t)(KEY_BYTES + n * sizeof one)) !=
+            (ssize_t)sizeof one)
+            return err_set(err, ERR_IO, "%s: cannot read: %s", r->path, strerror(errno));
+        if (one.item >= items)
+            break;
+        result[one.item] = one.result;
+        done[one.item] = true;
+    }
+    return (ftruncate(r->fd, (off_t)(KEY_BYTES + n * sizeof one)) == 0 &&
+            lseek(r->fd, 0, SEEK_END) >= 0) ||
+           err_set(err, ERR_IO, "%s: cannot cut: %s", r->path, strerror(errno));
 }
 
 bool resume_open(struct resume *r, const char *path, const char *key, bool found,
-                 struct produce_result *result, size_t items, size_t *done, struct err *err)
+                 struct produce_result *result, bool *done, size_t items, struct err *err)
 {
-    *done = 0;
     *r = (struct resume){.path = journal_path(path)};
     if (!r->path)
         return err_set(err, ERR_MEMORY, "%s: no memory for a name", path);
@@ -94,13 +108,15 @@ bool resume_open(struct resume *r, const char *path, const char *key, bool found
     }
     r->open = true;
     if (found && read_key(r->fd, key) == RESUME_SAME)
-        return read_records(r, result, items, done, err);
+        return read_records(r, result, done, items, err);
     return begin(r, key, err);
 }
 
-bool resume_add(const struct resume *r, const struct produce_result *result, struct err *err)
+bool resume_add(const struct resume *r, size_t item, const struct produce_result *result,
+                struct err *err)
 {
-    return write_all(r, result, sizeof *result, err);
+    const struct record one = {item, *result};
+    return write_all(r, &one, sizeof one, err);
 }
 
 void resume_close(struct resume *r, bool keep)

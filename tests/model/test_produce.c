@@ -31,8 +31,31 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
+/* From the last tensor to the first; halfway it is left, and opened again. */
+static bool produce_backwards(const char *path, const struct meta *meta,
+                              const struct produce_item *item, size_t items,
+                              const struct produce_options *options, struct produce_result *result,
+                              struct err *err)
+{
+    struct produce_options o = *options;
+    struct produce p;
+    size_t i = items;
+    bool ok = true;
+    o.resume = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    for (int run = 0; ok && run < 2; run++) {
+        ok = produce_open(&p, path, meta, item, items, &o, result, err);
+        for (size_t n = 0; ok && n < items; n++)
+            assert_true(p.done[n] == (n >= i));
+        for (const size_t end = run == 0 ? items / 2 : 0; ok && i > end;)
+            ok = produce_make(&p, --i, err);
+        ok = ok && (run == 0 || produce_commit(&p, err));
+        produce_close(&p, true);
+    }
+    return ok;
+}
+
 /* Every tensor of two dimensions becomes `type`, with `threads` threads. */
-static void produce(const char *path, enum dtype_id type, int threads, unsigned cpu)
+static void produce(const char *path, enum dtype_id type, int threads, unsigned cpu, bool backwards)
 {
     struct err err = {0};
     struct checkpoint c = {0};
@@ -52,7 +75,8 @@ static void produce(const char *path, enum dtype_id type, int threads, unsigned 
             0, NULL};
     meta_copy(&meta, &plan.meta);
     const struct produce_options o = {.source = &c, .kernels = &k, .pool = pool, .force = true};
-    if (!produce_gguf(path, &meta, item, plan.tensors, &o, result, &err))
+    if (!(backwards ? produce_backwards : produce_gguf)(path, &meta, item, plan.tensors, &o, result,
+                                                        &err))
         fail_msg("%s", err.text);
     uint64_t bytes = 0;
     assert_true(produce_size(&meta, item, plan.tensors, &bytes, &err));
@@ -87,12 +111,25 @@ static void same_bytes_for_any_threads(void **state)
     snprintf(many, sizeof many, "%s/many", folder);
     const enum dtype_id types[] = {DTYPE_Q4_0, DTYPE_Q8_0, DTYPE_F32, DTYPE_BF16, DTYPE_IQ4_NL};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        produce(one, types[i], 1, 0);
-        produce(many, types[i], 5, cpu_features());
+        produce(one, types[i], 1, 0, false);
+        produce(many, types[i], 5, cpu_features(), false);
         assert_same_file(one, many);
     }
     remove(one);
     remove(many);
+}
+
+static void same_bytes_in_any_order_and_after_a_pause(void **state)
+{
+    (void)state;
+    char one[64], other[64];
+    snprintf(one, sizeof one, "%s/one", folder);
+    snprintf(other, sizeof other, "%s/other", folder);
+    produce(one, DTYPE_Q4_0, 2, cpu_features(), false);
+    produce(other, DTYPE_Q4_0, 2, cpu_features(), true);
+    assert_same_file(one, other);
+    remove(one);
+    remove(other);
 }
 
 static void verify_file(const char *path, enum verify_status matrices)
@@ -132,7 +169,7 @@ static void verify_proves_what_was_produced(void **state)
                  {DTYPE_BF16, VERIFY_ROUNDED},
                  {DTYPE_Q4_0, VERIFY_QUANTIZED}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        produce(path, cases[i].type, 2, cpu_features());
+        produce(path, cases[i].type, 2, cpu_features(), false);
         verify_file(path, cases[i].status);
     }
     remove(path);
@@ -142,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_bytes_for_any_threads),
+        cmocka_unit_test(same_bytes_in_any_order_and_after_a_pause),
         cmocka_unit_test(verify_proves_what_was_produced),
     };
     return cmocka_run_group_tests_name("produce", tests, make_folder, remove_folder);
