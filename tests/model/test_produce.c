@@ -49,7 +49,7 @@ static bool produce_backwards(const char *path, const struct meta *meta,
         for (const size_t end = run == 0 ? items / 2 : 0; ok && i > end;)
             ok = produce_make(&p, --i, err);
         ok = ok && (run == 0 || produce_commit(&p, err));
-        produce_close(&p, true);
+        produce_close(&p, run == 0);
     }
     return ok;
 }
