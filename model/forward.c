@@ -185,48 +185,52 @@ static void gate_token(size_t i, int thread, void *arg)
     f->kernels->vector.silu_gate(f->gate + i * ffn, f->up + i * ffn, ffn);
 }
 
-static void probe(const struct piece *p, enum forward_input input, const float *x)
+static bool probe(const struct piece *p, enum forward_input input, const float *x)
 {
     const struct forward_probe *probe = &p->f->probe;
-    if (probe->look)
-        probe->look(probe->arg, input, x, p->tokens);
+    return !probe->look || probe->look(probe->arg, input, x, p->tokens);
 }
 
-/* What attention adds to the stream, from the stream normed. */
-static void run_attention(struct piece *p)
+/* What attention adds to the stream, from the stream normed; false: nothing. */
+static bool run_attention(struct piece *p)
 {
     struct forward *f = p->f;
     const struct weights_layer *w = p->weights;
     const struct linear_job qkv[] = {{&w->q, f->q}, {&w->k, f->k}, {&w->v, f->v}};
-    probe(p, FORWARD_ATTN_IN, f->normed);
+    if (!probe(p, FORWARD_ATTN_IN, f->normed))
+        return false;
     linear_run(&f->linear, f->normed, p->tokens, qkv, 3);
     pool_for(f->pool, p->tokens, place_token, p);
     attention_run(&f->attention, p->cache, p->layer, f->span, p->spans, f->q, f->mixed);
-    probe(p, FORWARD_ATTN_OUT, f->mixed);
+    if (!probe(p, FORWARD_ATTN_OUT, f->mixed))
+        return false;
     linear_run(&f->linear, f->mixed, p->tokens, &(struct linear_job){&w->o, f->normed}, 1);
+    return true;
 }
 
 /* The same, of the feed-forward. */
-static void run_ffn(struct piece *p)
+static bool run_ffn(struct piece *p)
 {
     struct forward *f = p->f;
     const struct weights_layer *w = p->weights;
     const struct linear_job gate_up[] = {{&w->gate, f->gate}, {&w->up, f->up}};
-    probe(p, FORWARD_FFN_IN, f->normed);
+    if (!probe(p, FORWARD_FFN_IN, f->normed))
+        return false;
     linear_run(&f->linear, f->normed, p->tokens, gate_up, 2);
     pool_for(f->pool, p->tokens, gate_token, p);
-    probe(p, FORWARD_FFN_MID, f->gate);
+    if (!probe(p, FORWARD_FFN_MID, f->gate))
+        return false;
     linear_run(&f->linear, f->gate, p->tokens, &(struct linear_job){&w->down, f->normed}, 1);
+    return true;
 }
 
 static void run_layer(struct piece *p)
 {
     struct pool *pool = p->f->pool;
     pool_for(pool, p->tokens, enter_attention, p);
-    run_attention(p);
-    pool_for(pool, p->tokens, change_halves, p);
-    run_ffn(p);
-    pool_for(pool, p->tokens, leave_layer, p);
+    pool_for(pool, p->tokens, run_attention(p) ? change_halves : enter_ffn, p);
+    if (run_ffn(p))
+        pool_for(pool, p->tokens, leave_layer, p);
 }
 
 static void look(const struct piece *p, size_t layer)
@@ -342,8 +346,8 @@ void forward_attention(struct forward *f, struct kv_cache *cache, size_t layer, 
         f->token[i] = (struct forward_token){.position = cache->length[0]++};
     pool_for(f->pool, tokens, turn_token, &p);
     pool_for(f->pool, tokens, enter_attention, &p);
-    run_attention(&p);
-    pool_for(f->pool, tokens, leave_layer, &p);
+    if (run_attention(&p))
+        pool_for(f->pool, tokens, leave_layer, &p);
     end_half(f);
 }
 
@@ -351,8 +355,8 @@ void forward_ffn(struct forward *f, size_t layer, float *x, size_t tokens)
 {
     struct piece p = begin_half(f, layer, x, tokens);
     pool_for(f->pool, tokens, enter_ffn, &p);
-    run_ffn(&p);
-    pool_for(f->pool, tokens, leave_layer, &p);
+    if (run_ffn(&p))
+        pool_for(f->pool, tokens, leave_layer, &p);
     end_half(f);
 }
 

@@ -40,9 +40,10 @@ struct forward_tap {
 /* What the linears of a layer are multiplied with: q, k and v; o; gate and up; down. */
 enum forward_input { FORWARD_ATTN_IN, FORWARD_ATTN_OUT, FORWARD_FFN_IN, FORWARD_FFN_MID };
 
-/* Looks at it (tokens x columns, of a piece). */
+/* Looks at it (tokens x columns, of a piece).  False: the half layer ends there, and the residual
+ * stream stays as it entered. */
 struct forward_probe {
-    void (*look)(void *arg, enum forward_input input, const float *x, size_t tokens);
+    bool (*look)(void *arg, enum forward_input input, const float *x, size_t tokens);
     void *arg;
 };
 

@@ -14,17 +14,19 @@ enum { TOKENS = 90, FIRST = 50 }; /* of a sequence, and of its first part */
 /* What each input looked like last: tokens, and the sum of its values. */
 struct seen {
     size_t width[4];
+    int last; /* the input behind which a half ends; < 0: none */
     size_t calls[4], tokens[4];
     double sum[4];
 };
 
-static void look(void *arg, enum forward_input input, const float *x, size_t tokens)
+static bool look(void *arg, enum forward_input input, const float *x, size_t tokens)
 {
     struct seen *s = arg;
     s->calls[input]++;
     s->tokens[input] += tokens;
     for (size_t i = 0; i < tokens * s->width[input]; i++)
         s->sum[input] += (double)x[i];
+    return (int)input != s->last;
 }
 
 static void fill(const struct running *r, uint32_t token[TOKENS])
@@ -82,7 +84,9 @@ static void halves_are_the_whole(void **state)
         const struct hparams *h = &r.weights.hparams;
         const size_t values = TOKENS * (size_t)h->embd;
         float *whole = mem_alloc(2 * values, sizeof *whole), *halves = whole + values;
-        struct seen one = {.width = {h->embd, h->heads * h->value_dim, h->embd, h->ffn}}, two = one;
+        struct seen one = {.width = {h->embd, h->heads * h->value_dim, h->embd, h->ffn},
+                           .last = -1},
+                    two = one;
         fill(&r, token);
         r.forward.probe = (struct forward_probe){look, &one};
         run_whole(&r, token, whole);
@@ -98,6 +102,39 @@ static void halves_are_the_whole(void **state)
         free(whole);
         running_close(&r);
     }
+}
+
+static void a_half_ends_where_the_probe_says(void **state)
+{
+    (void)state;
+    struct running r;
+    struct err err = {0};
+    struct kv_cache cache;
+    uint32_t token[TOKENS];
+    running_open(&r, "llama", 2, &(struct running_change){0});
+    struct hparams one = r.weights.hparams;
+    const size_t values = TOKENS * (size_t)one.embd;
+    float *x = mem_alloc(2 * values, sizeof *x), *before = x + values;
+    one.layers = 1;
+    fill(&r, token);
+    assert_true(kv_cache_open(&cache, &one, &r.kernels, DTYPE_F32, 1, TOKENS, &err));
+    assert_true(forward_embed(&r.forward, token, TOKENS, x, &err));
+    memcpy(before, x, values * sizeof *x);
+    for (int last = 0; last < 4; last++) {
+        struct seen s = {.width = {1, 1, 1, 1}, .last = last};
+        r.forward.probe = (struct forward_probe){look, &s};
+        cache.length[0] = 0;
+        if (last < 2)
+            forward_attention(&r.forward, &cache, 0, x, TOKENS);
+        else
+            forward_ffn(&r.forward, 0, x, TOKENS);
+        for (int input = 0; input < 4; input++)
+            assert_int_equal(s.calls[input], input <= last && input / 2 == last / 2);
+        assert_memory_equal(x, before, values * sizeof *x);
+    }
+    kv_cache_close(&cache);
+    free(x);
+    running_close(&r);
 }
 
 static void a_token_beyond_the_vocabulary_is_refused(void **state)
@@ -118,6 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves_are_the_whole),
+        cmocka_unit_test(a_half_ends_where_the_probe_says),
         cmocka_unit_test(a_token_beyond_the_vocabulary_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
