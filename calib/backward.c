@@ -28,14 +28,14 @@ struct backward_widths backward_widths(const struct hparams *h)
     };
 }
 
-enum { PARTS = 24 };
+enum { PARTS = 23 };
 
 /* Lays the floats out from `at` on (NULL: only counts them); returns how many. */
 static size_t lay_out(struct backward *b, float *at)
 {
     const struct hparams *h = &b->weights->hparams;
     const struct backward_widths w = backward_widths(h);
-    const size_t most = b->most, streams = 2 * (size_t)h->layers + 1, vocab = (size_t)h->vocab;
+    const size_t most = b->most, vocab = (size_t)h->vocab;
     const size_t cols = largest(largest(w.embd, w.ffn), w.mixed);
     b->piece = least(most, largest(LOGITS_MOST / vocab, 1));
     b->panel_floats = largest(PANEL_MOST, cols);
@@ -43,7 +43,6 @@ static size_t lay_out(struct backward *b, float *at)
         float **part;
         size_t floats;
     } table[PARTS] = {
-        {&b->stream, streams * w.embd * most},
         {&b->dx, w.embd * most},
         {&b->normed, w.embd * most},
         {&b->dnormed, w.embd * most},
@@ -287,9 +286,9 @@ static double loss_of(const struct backward *b, float *logits, const uint32_t *n
     return loss;
 }
 
-/* The output matrix and the loss, a few tokens at a time: sets dx. */
-static double output_back(struct backward *b, const float *x, size_t tokens, const uint32_t *next,
-                          struct rng *rng)
+/* The output matrix and the loss, a few tokens at a time. */
+double backward_output(struct backward *b, const float *x, size_t tokens, const uint32_t *next,
+                       struct rng *rng)
 {
     const struct weights *w = b->weights;
     const size_t embd = (size_t)w->hparams.embd, vocab = (size_t)w->hparams.vocab;
@@ -309,31 +308,28 @@ static double output_back(struct backward *b, const float *x, size_t tokens, con
     return loss;
 }
 
-bool backward_run(struct backward *b, const uint32_t *token, size_t tokens, const uint32_t *next,
-                  struct rng *rng, double *loss, struct err *err)
+bool backward_embed(struct backward *b, const uint32_t *token, size_t tokens, float *x,
+                    struct err *err)
 {
-    const struct weights *w = b->weights;
-    const size_t layers = (size_t)w->hparams.layers, size = b->most * (size_t)w->hparams.embd;
     if (tokens > b->most)
         return err_set(err, ERR_USAGE, "a window of %zu tokens, not of up to %zu", tokens, b->most);
-    if (!forward_embed(&b->forward, token, tokens, b->stream, err))
-        return false;
-    for (size_t half = 0; half < 2 * layers; half++) {
-        float *x = b->stream + (half + 1) * size;
-        memcpy(x, x - size, tokens * w->hparams.embd * sizeof *x);
-        b->cache.length[0] = 0;
-        if (half % 2 == 0)
-            forward_attention(&b->forward, &b->cache, half / 2, x, tokens);
-        else
-            forward_ffn(&b->forward, half / 2, x, tokens);
-    }
-    *loss = output_back(b, b->stream + 2 * layers * size, tokens, next, rng);
-    for (size_t half = 2 * layers; half-- > 0;) {
-        const float *x = b->stream + half * size;
-        if (half % 2 == 0)
-            backward_attention(b, &w->layer[half / 2], x, tokens);
-        else
-            ffn_back(b, &w->layer[half / 2], x, tokens);
-    }
-    return true;
+    return forward_embed(&b->forward, token, tokens, x, err);
+}
+
+void backward_ahead(struct backward *b, size_t half, float *x, size_t tokens)
+{
+    b->cache.length[0] = 0;
+    if (half % 2 == 0)
+        forward_attention(&b->forward, &b->cache, half / 2, x, tokens);
+    else
+        forward_ffn(&b->forward, half / 2, x, tokens);
+}
+
+void backward_half(struct backward *b, size_t half, const float *x, size_t tokens)
+{
+    const struct weights_layer *w = &b->weights->layer[half / 2];
+    if (half % 2 == 0)
+        backward_attention(b, w, x, tokens);
+    else
+        ffn_back(b, w, x, tokens);
 }

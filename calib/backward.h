@@ -6,9 +6,10 @@
  *
  *     KL(error) = 1/2 mean (gradient' error)^2
  *
- * A pass runs the window forwards and keeps the residual stream as it enters every half of a
- * layer; going back, the rest of a half is computed once more.  All is f32.  The tap sees,
- * for every linear from the last to the first, the inputs and the gradient of its outputs.
+ * A window goes forwards half a layer at a time (half 2 n is the attention of layer n, 2 n + 1 its
+ * feed-forward), and back the same way; the caller keeps the residual stream as it entered each
+ * half, and the rest of a half is computed once more.  All is f32.  The tap sees, for every linear
+ * from the last to the first, the inputs and the gradient of its outputs.
  *
  * To add to what an architecture computes (model/forward.c): its derivative here; the test
  * compares both with differences of the loss.
@@ -37,8 +38,7 @@ struct backward {
     size_t most;           /* tokens of a window */
     struct backward_tap tap;
     float *memory; /* the rest points into it */
-    float *stream; /* 2 layers + 1, most x embd each */
-    float *dx;     /* embd a token: the gradient of the stream, going back */
+    float *dx;     /* embd a token: the gradient of the stream where it is, going back */
     float *normed, *dnormed;
     float *q, *k, *v, *mixed; /* q and k: normed and turned */
     float *dq, *dk, *dv, *dmixed;
@@ -60,10 +60,20 @@ bool backward_open(struct backward *b, const struct weights *w, const struct ker
                    struct pool *pool, size_t most, struct err *err);
 void backward_close(struct backward *b);
 
-/* Takes a window through the model and back.  Next tokens are drawn with *rng, or, where `next` is
- * not NULL, given.  *loss: the sum over tokens.  b->dx holds the gradient of the embedded tokens.
- * Fails with ERR_USAGE (a token that is not in the vocabulary, too many). */
-bool backward_run(struct backward *b, const uint32_t *token, size_t tokens, const uint32_t *next,
-                  struct rng *rng, double *loss, struct err *err);
+/* A window's stream x (tokens x embd) where the model begins.  Fails with ERR_USAGE (a token that is
+ * not in the vocabulary, too many of them). */
+bool backward_embed(struct backward *b, const uint32_t *token, size_t tokens, float *x,
+                    struct err *err);
+
+/* x through a half. */
+void backward_ahead(struct backward *b, size_t half, float *x, size_t tokens);
+
+/* x, as it leaves the last half, through the output; b->dx becomes the gradient of x.  Next tokens are
+ * drawn with *rng, or, where `next` is not NULL, given.  The loss: its sum over tokens. */
+double backward_output(struct backward *b, const float *x, size_t tokens, const uint32_t *next,
+                       struct rng *rng);
+
+/* b->dx from behind a half to before it, which x entered. */
+void backward_half(struct backward *b, size_t half, const float *x, size_t tokens);
 
 #endif

@@ -7,9 +7,6 @@
 
 #include <string.h>
 
-/* What a window back and forth costs, in forward passes. */
-enum { PASSES = 4 };
-
 struct collect {
     const struct collect_options *o;
     struct collect_result *result;
@@ -19,10 +16,10 @@ struct collect {
     struct pass pass;
 };
 
-/* Halves, and the gradients behind them: each leaves a part. */
+/* Halves, and behind them their gradients: each leaves a part. */
 static size_t stages_of(const struct collect_options *o)
 {
-    return pass_halves(o->weights) + (o->gradients > 0);
+    return pass_halves(o->weights) + (o->gradients ? gradients_halves(o->weights) : 0);
 }
 
 static struct pass_options pass_of(const struct collect_options *o)
@@ -40,7 +37,6 @@ static struct gradients_options gradients_of(const struct collect_options *o)
         .kernels = o->kernels,
         .pool = o->pool,
         .progress = o->progress,
-        .step = PASSES * pass_halves(o->weights) * o->corpus->context,
     };
 }
 
@@ -64,12 +60,14 @@ struct collect_needs collect_needs(const struct collect_options *o)
         }
         n.hessian = bytes > n.hessian ? bytes : n.hessian;
     }
-    n.memory = n.hessian + pass_memory(&pass) + LIBRARIES + threads * THREAD;
+    n.memory = n.hessian + pass_memory(&pass);
     if (o->gradients) {
         const struct gradients_options g = gradients_of(o);
-        const uint64_t bytes = gradients_memory(&g);
+        const uint64_t bytes = gradients_memory(&g) + 2 * pass_memory(&pass); /* its own, too */
         n.memory = bytes > n.memory ? bytes : n.memory;
+        n.disk += gradients_disk(&g) + 2 * gradients_bytes(o->weights);
     }
+    n.memory += LIBRARIES + threads * THREAD;
     return n;
 }
 
@@ -90,15 +88,14 @@ static void make_key(const struct collect_options *o, char key[HASH_TEXT])
     hash_text(&h, key);
 }
 
-/* How many stages an earlier run of the same work has left, in front of the first that is not. */
-static size_t find_parts(const struct collect *c)
+/* How many halves an earlier run of the same work has left, in front of the first that is not. */
+static size_t find_halves(const struct collect *c)
 {
+    const size_t halves = pass_halves(c->o->weights);
     size_t found = 0;
-    while (found < stages_of(c->o) && parts_have(&c->parts, found))
+    while (found < halves && parts_have(&c->parts, found))
         found++;
-    if (found < pass_halves(c->o->weights) && !stream_file_whole(&c->pass.stream, found % 2))
-        return 0;
-    return found;
+    return found == halves || stream_file_whole(&c->pass.stream[found % 2]) ? found : 0;
 }
 
 static bool run_half(struct collect *c, size_t half, struct err *err)
@@ -113,14 +110,42 @@ static bool run_half(struct collect *c, size_t half, struct err *err)
     return ok;
 }
 
+/* How many halves are left to go back through. */
+static size_t find_gradients(const struct collect *c)
+{
+    size_t left = gradients_halves(c->o->weights);
+    while (left > 0 && parts_have(&c->parts, pass_halves(c->o->weights) + left - 1))
+        left--;
+    return left;
+}
+
+static bool run_back(struct collect *c, struct gradients *g, struct err *err)
+{
+    const size_t first = pass_halves(c->o->weights), halves = gradients_halves(c->o->weights);
+    size_t left = find_gradients(c);
+    bool ok = true;
+    if (left == halves || (left > 0 && !gradients_resume(g, left))) {
+        ok = gradients_start(g, err);
+        left = halves;
+    }
+    while (ok && left-- > 0) {
+        struct calib_writer w = {0};
+        ok = parts_write(&c->parts, first + left, &w, err) && gradients_half(g, left, &w, err) &&
+             calib_writer_commit(&w, err);
+        calib_writer_close(&w);
+    }
+    return ok;
+}
+
 static bool run_gradients(struct collect *c, struct err *err)
 {
     const struct gradients_options o = gradients_of(c->o);
     const double start = clock_seconds();
-    struct calib_writer w = {0};
-    const bool ok = parts_write(&c->parts, pass_halves(c->o->weights), &w, err) &&
-                    gradients_run(&o, &w, err) && calib_writer_commit(&w, err);
-    calib_writer_close(&w);
+    struct gradients g;
+    if (o.windows == 0)
+        return true;
+    const bool ok = gradients_open(&g, &o, c->parts.folder, err) && run_back(c, &g, err);
+    gradients_close(&g, !ok && err->code != ERR_NUMERIC);
     c->result->gradients_seconds = clock_seconds() - start;
     return ok;
 }
@@ -148,13 +173,13 @@ static bool run_all(struct collect *c, struct err *err)
 {
     struct progress *p = c->o->progress;
     const uint64_t tokens = (uint64_t)c->o->corpus->windows * c->o->corpus->context;
-    const size_t halves = pass_halves(c->o->weights), found = find_parts(c);
+    const size_t halves = pass_halves(c->o->weights), found = find_halves(c);
     c->result->halves = halves;
     c->result->found = found;
     if (p) {
         const struct gradients_options g = gradients_of(c->o);
-        p->done = tokens * (found < halves ? found : halves);
-        p->total = tokens * halves + (c->o->gradients ? g.windows * g.step : 0);
+        p->done = tokens * found;
+        p->total = tokens * halves + (c->o->gradients ? gradients_work(&g) : 0);
     }
     for (size_t half = found; half < halves; half++)
         if (!run_half(c, half, err))
@@ -162,7 +187,7 @@ static bool run_all(struct collect *c, struct err *err)
     c->result->forward_seconds = c->pass.forward_seconds;
     c->result->sums_seconds = c->pass.sums_seconds;
     c->result->write_seconds = c->pass.write_seconds;
-    return (found > halves || c->o->gradients == 0 || run_gradients(c, err)) && gather(c, err);
+    return run_gradients(c, err) && gather(c, err);
 }
 
 bool collect_run(const struct collect_options *o, struct collect_result *result, struct err *err)

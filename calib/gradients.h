@@ -10,16 +10,20 @@
  * quantization Tseng et al., arXiv 2505.22988).  The output matrix is left out: it has as many
  * outputs as the vocabulary.
  *
- * All sums are in memory at once.  The result depends on the corpus and on `windows`, not on the pool.
+ * All windows go half a layer at a time, forwards and then back, and their streams lie in a scratch
+ * file: in memory are the sums of a half and a window.  The result depends on the corpus and on
+ * `windows`, not on the pool.
  */
 #ifndef CALIB_GRADIENTS_H
 #define CALIB_GRADIENTS_H
 
+#include "calib/backward.h"
 #include "calib/corpus.h"
-#include "core/pool.h"
+#include "calib/moments.h"
+#include "calib/stream_file.h"
 #include "core/progress.h"
-#include "formats/calib_store.h"
-#include "model/weights.h"
+
+enum { GRADIENTS_WINDOWS = 96, GRADIENTS_LINEARS = 4 };
 
 struct gradients_options {
     const struct weights *weights;
@@ -27,18 +31,48 @@ struct gradients_options {
     size_t windows;              /* of them, at least 1 */
     const struct kernels *kernels;
     struct pool *pool;
-    struct progress *progress; /* may be NULL */
-    uint64_t step;             /* of the progress, a window */
+    struct progress *progress; /* in tokens times halves: gradients_work; may be NULL */
 };
 
-enum { GRADIENTS_WINDOWS = 96 };
+struct gradients {
+    const struct gradients_options *o;
+    struct backward backward;
+    struct stream_file stream;
+    float *x;                                       /* a window */
+    const struct linear *linear[GRADIENTS_LINEARS]; /* of the half in work */
+    struct moments moments[GRADIENTS_LINEARS];
+    size_t linears;
+    struct err *err; /* of the tap */
+    bool failed;
+};
 
-/* Bytes of memory that it will take. */
+/* Attention and feed-forward of each layer. */
+size_t gradients_halves(const struct weights *w);
+
+/* Bytes of memory that it will take, of the scratch file, and of the sums on file. */
 uint64_t gradients_memory(const struct gradients_options *o);
+uint64_t gradients_disk(const struct gradients_options *o);
+uint64_t gradients_bytes(const struct weights *w);
 
-/* Adds them to a file.  Fails with
- * ERR_NUMERIC (gradients that are not finite), ERR_USAGE (a context too long), ERR_STOPPED, ERR_IO or
- * ERR_MEMORY. */
-bool gradients_run(const struct gradients_options *o, struct calib_writer *w, struct err *err);
+/* Steps of the progress: one a token and half forwards, three back. */
+uint64_t gradients_work(const struct gradients_options *o);
+
+/* The scratch file is in `folder`; with `keep` it stays.  Fails with ERR_USAGE (a context too long),
+ * ERR_IO or ERR_MEMORY.  A zeroed one may be closed. */
+bool gradients_open(struct gradients *g, const struct gradients_options *o, const char *folder,
+                    struct err *err);
+void gradients_close(struct gradients *g, bool keep);
+
+/* All windows through the model, and back through the output.  Fails with ERR_STOPPED or ERR_IO. */
+bool gradients_start(struct gradients *g, struct err *err);
+
+/* Instead, where an earlier run was done with start and all but the first `left` halves: false where
+ * the scratch file that it left is not whole. */
+bool gradients_resume(struct gradients *g, size_t left);
+
+/* All windows back through a half; the halves come from the last to the first.  Adds the groups of
+ * its linears to a file.  Fails with ERR_NUMERIC (gradients that are not finite), ERR_STOPPED,
+ * ERR_IO or ERR_MEMORY. */
+bool gradients_half(struct gradients *g, size_t half, struct calib_writer *w, struct err *err);
 
 #endif

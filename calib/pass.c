@@ -126,7 +126,7 @@ static bool run_window(struct pass *p, size_t window, struct err *err)
     const size_t bytes = context * embd * sizeof *p->x;
     const uint32_t *token = corpus_window(p->o->corpus, window);
     if (s->begin > 0 &&
-        !stream_file_read(&p->stream, s->begin % 2, window * bytes, p->x, bytes, err))
+        !stream_file_read(&p->stream[s->begin % 2], window * bytes, p->x, bytes, err))
         return false;
     p->cache.length[0] = 0;
     for (size_t at = 0; at < context; at += FORWARD_PIECE) {
@@ -135,7 +135,7 @@ static bool run_window(struct pass *p, size_t window, struct err *err)
             return err_wrap(err, "window %zu", window);
     }
     return s->end == s->begin ||
-           stream_file_write(&p->stream, s->end % 2, window * bytes, p->x, bytes, err);
+           stream_file_write(&p->stream[s->end % 2], window * bytes, p->x, bytes, err);
 }
 
 bool pass_open(struct pass *p, const struct pass_options *o, const char *folder, struct err *err)
@@ -148,7 +148,8 @@ bool pass_open(struct pass *p, const struct pass_options *o, const char *folder,
     p->states = mem_alloc(FORWARD_PIECE, embd * sizeof *p->states);
     bool ok = (p->x && p->states) ||
               err_set(err, ERR_MEMORY, "no memory for windows of %zu tokens", o->corpus->context);
-    ok = ok && stream_file_open(&p->stream, folder, pass_disk(o) / 2, err) &&
+    ok = ok && stream_file_open(&p->stream[0], folder, "stream-0", pass_disk(o) / 2, err) &&
+         stream_file_open(&p->stream[1], folder, "stream-1", pass_disk(o) / 2, err) &&
          forward_open(&p->forward, o->weights, o->kernels, o->pool, err) &&
          kv_cache_open(&p->cache, &one, o->kernels, DTYPE_F32, 1, o->corpus->context, err);
     p->forward.probe = (struct forward_probe){probe, p};
@@ -160,7 +161,8 @@ bool pass_open(struct pass *p, const struct pass_options *o, const char *folder,
 void pass_close(struct pass *p, bool keep)
 {
     pass_end(p);
-    stream_file_close(&p->stream, keep);
+    stream_file_close(&p->stream[0], keep);
+    stream_file_close(&p->stream[1], keep);
     forward_close(&p->forward);
     kv_cache_close(&p->cache);
     free(p->x);
@@ -196,7 +198,7 @@ bool pass_run(struct pass *p, const struct pass_step *step, struct err *err)
     }
     const double end = clock_seconds();
     p->forward_seconds += end - start - (p->sums_seconds - sums);
-    ok = ok && (step->end == step->begin || stream_file_sync(&p->stream, step->end % 2, err));
+    ok = ok && (step->end == step->begin || stream_file_sync(&p->stream[step->end % 2], err));
     p->write_seconds += clock_seconds() - end;
     return ok;
 }

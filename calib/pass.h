@@ -44,7 +44,7 @@ struct pass_step {
 struct pass {
     const struct pass_options *o;
     const struct pass_step *step;
-    struct stream_file stream; /* those that enter half h are in h % 2 */
+    struct stream_file stream[2]; /* those that enter half h are in h % 2 */
     struct forward forward;
     struct kv_cache cache;
     float *x, *states; /* a window, and a piece of it as it leaves the model */

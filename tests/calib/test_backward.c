@@ -57,13 +57,29 @@ static void project(void *arg, const struct linear *linear, const float *x, cons
                 f->push[i] += (double)gradient[t * rows + j] * f->direction[i][j];
 }
 
+/* The fixture's first tokens through the model and back; the loss. */
+static double back_and_forth(struct fixture *f, size_t tokens, const uint32_t *next,
+                             struct rng *rng)
+{
+    const struct hparams *h = &f->r.weights.hparams;
+    const size_t halves = 2 * (size_t)h->layers, size = tokens * (size_t)h->embd;
+    float *x = mem_alloc(halves + 1, size * sizeof *x);
+    assert_true(backward_embed(&f->b, f->token, tokens, x, NULL));
+    for (size_t half = 0; half < halves; half++) {
+        memcpy(x + (half + 1) * size, x + half * size, size * sizeof *x);
+        backward_ahead(&f->b, half, x + (half + 1) * size, tokens);
+    }
+    const double loss = backward_output(&f->b, x + halves * size, tokens, next, rng);
+    for (size_t half = halves; half-- > 0;)
+        backward_half(&f->b, half, x + half * size, tokens);
+    free(x);
+    return loss;
+}
+
 static double loss_of(struct fixture *f)
 {
-    struct err err = {0};
     struct rng rng = {1};
-    double loss;
-    assert_true(backward_run(&f->b, f->token, TOKENS, f->next, &rng, &loss, &err));
-    return loss;
+    return back_and_forth(f, TOKENS, f->next, &rng);
 }
 
 static void add_linear(struct fixture *f, struct linear *l)
@@ -144,12 +160,11 @@ static void threads_change_nothing(void **state)
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         struct fixture f;
-        struct err err = {0};
         struct rng rng = {3};
         open_fixture(&f, "qwen3", i ? 5 : 1);
         copy[i] = (struct copy){mem_alloc(MOST, sizeof(float)), 0};
         f.b.tap = (struct backward_tap){keep, &copy[i]};
-        assert_true(backward_run(&f.b, f.token, TOKENS, NULL, &rng, &loss[i], &err));
+        loss[i] = back_and_forth(&f, TOKENS, NULL, &rng);
         close_fixture(&f);
     }
     assert_true(loss[0] == loss[1] && copy[0].used == copy[1].used);
@@ -166,14 +181,12 @@ static void draws_follow_the_prediction(void **state)
     struct fixture f;
     struct err err = {0};
     struct rng rng = {11};
-    double loss, mean = 0.0, entropy = 0.0;
+    double mean = 0.0, entropy = 0.0;
     (void)state;
     open_fixture(&f, "llama", 2);
     const size_t vocab = (size_t)f.r.weights.hparams.vocab;
-    for (size_t i = 0; i < DRAWS; i++) {
-        assert_true(backward_run(&f.b, f.token, 4, NULL, &rng, &loss, &err));
-        mean += loss / DRAWS;
-    }
+    for (size_t i = 0; i < DRAWS; i++)
+        mean += back_and_forth(&f, 4, NULL, &rng) / DRAWS;
     struct forward_sequence s = {f.token, 4, 0, 4};
     struct kv_cache cache;
     float *states = mem_alloc(4, f.r.weights.hparams.embd * sizeof *states);
@@ -201,11 +214,9 @@ static void a_window_too_long_is_refused(void **state)
 {
     struct fixture f;
     struct err err = {0};
-    struct rng rng = {0};
-    double loss;
     (void)state;
     open_fixture(&f, "llama", 1);
-    assert_false(backward_run(&f.b, f.token, TOKENS + 1, NULL, &rng, &loss, &err));
+    assert_false(backward_embed(&f.b, f.token, TOKENS + 1, NULL, &err));
     assert_int_equal(err.code, ERR_USAGE);
     close_fixture(&f);
 }

@@ -22,7 +22,7 @@ result $? "without: a smaller file"
     --threads 1 -q >/dev/null 2>&1 &
 pid=$!
 n=0
-while [ $n -lt 400 ] && [ ! -e "$out/killed.h5.work/part-00012.h5" ] && [ ! -e "$out/killed.h5" ]; do
+while [ $n -lt 400 ] && [ ! -e "$out/killed.h5.work/part-00020.h5" ] && [ ! -e "$out/killed.h5" ]; do
     sleep 0.05
     n=$((n + 1))
 done
