@@ -3,9 +3,6 @@
 #include "core/cpu.h"
 #include "quantize/dot_panel.h"
 
-/* Panels multiplied together stay in a core's cache while the x go by, some at a time. */
-enum { TILE_BYTES = 512 * 1024, TILE_PANELS = 2, GROUP = 24 };
-
 /* For fewer x it does not pay to lay rows side by side: where one x is taken after the other, where
  * a few share a row, and for floats, which take up more when they are unpacked. */
 enum { FEW_ONE_BY_ONE = 4, FEW_TOGETHER = 8, FEW_FLOATS = 10 };
@@ -64,7 +61,7 @@ static size_t panel_bytes(enum dot_form form, size_t cols)
 
 size_t dot_scratch_bytes(size_t max_cols)
 {
-    size_t most = TILE_BYTES;
+    size_t most = 0;
     for (int form = 0; form < DOT_FORMS; form++) {
         const size_t bytes = panel_bytes((enum dot_form)form, max_cols);
         most = bytes > most ? bytes : most;
@@ -95,28 +92,19 @@ static void fetch(const uint8_t *p, size_t bytes)
         __builtin_prefetch(p + i, 0, 2);
 }
 
-/* Up to TILE_PANELS panels, all x. */
-static void multiply_tile(const struct dot_kernels *k, const struct dot_weight *w, size_t first,
-                          size_t rows, const uint8_t *x, size_t vectors, float *y, size_t stride,
-                          uint8_t *scratch)
+/* A panel, which stays in a core's cache while all x go by. */
+static void multiply_panel(const struct dot_kernels *k, const struct dot_weight *w, size_t first,
+                           size_t rows, const uint8_t *x, size_t vectors, float *y, size_t stride,
+                           void *panel)
 {
-    const enum dot_form form = dot_form(w->type);
-    const size_t bytes = panel_bytes(form, w->cols), x_bytes = dot_input_bytes(form, w->cols);
-    for (size_t r = 0; r < rows; r += DOT_PANEL_ROWS) {
-        const size_t count = rows - r < DOT_PANEL_ROWS ? rows - r : DOT_PANEL_ROWS;
-        const uint8_t *data = w->data + (first + r) * w->row_bytes;
-        fetch(data, count * w->row_bytes);
-        k->pack[w->type](k, w->type, scratch + r / DOT_PANEL_ROWS * bytes, data, w->row_bytes,
-                         count, w->cols);
-    }
-    for (size_t v = 0; v < vectors; v += GROUP) {
-        const size_t group = vectors - v < GROUP ? vectors - v : GROUP;
-        for (size_t r = 0; r < rows; r += DOT_PANEL_ROWS) {
-            const size_t count = rows - r < DOT_PANEL_ROWS ? rows - r : DOT_PANEL_ROWS;
-            k->multiply[w->type](y + v * stride + first + r, stride,
-                                 scratch + r / DOT_PANEL_ROWS * bytes, count, x + v * x_bytes,
-                                 group, w->cols);
-        }
+    const size_t x_bytes = dot_input_bytes(dot_form(w->type), w->cols);
+    const uint8_t *data = w->data + first * w->row_bytes;
+    fetch(data, rows * w->row_bytes);
+    k->pack[w->type](k, w->type, panel, data, w->row_bytes, rows, w->cols);
+    for (size_t v = 0; v < vectors; v += DOT_GROUP) {
+        const size_t group = vectors - v < DOT_GROUP ? vectors - v : DOT_GROUP;
+        k->multiply[w->type](y + v * stride + first, stride, panel, rows, x + v * x_bytes, group,
+                             w->cols);
     }
 }
 
@@ -131,10 +119,8 @@ void dot_multiply(const struct dot_kernels *k, const struct dot_weight *w, size_
         multiply_rows(k, w, first, rows, x, vectors, y, stride);
         return;
     }
-    const size_t fit = TILE_BYTES / panel_bytes(dot_form(w->type), w->cols);
-    const size_t panels = fit < 1 ? 1 : fit > TILE_PANELS ? TILE_PANELS : fit;
-    for (size_t end = first + rows; first < end; first += panels * DOT_PANEL_ROWS) {
-        const size_t left = end - first, tile = panels * DOT_PANEL_ROWS;
-        multiply_tile(k, w, first, left < tile ? left : tile, x, vectors, y, stride, scratch);
+    for (const size_t end = first + rows; first < end; first += DOT_PANEL_ROWS) {
+        const size_t count = end - first < DOT_PANEL_ROWS ? end - first : DOT_PANEL_ROWS;
+        multiply_panel(k, w, first, count, x, vectors, y, stride, scratch);
     }
 }

@@ -33,7 +33,7 @@
 enum dot_form { DOT_FLOAT, DOT_BLOCK, DOT_SUPER, DOT_FORMS };
 
 /* Both integer forms come in pieces of 256 columns, the last filled up with zeros. */
-enum { DOT_PIECE = 256, DOT_BLOCKS = 8, DOT_LANES = 16, DOT_PANEL_ROWS = 32, DOT_TILE_ROWS = 4 };
+enum { DOT_PIECE = 256, DOT_BLOCKS = 8, DOT_LANES = 16, DOT_PANEL_ROWS = 32, DOT_GROUP = 24 };
 
 struct dot_block_input {
     int8_t q[DOT_PIECE];
@@ -63,7 +63,8 @@ typedef void (*dot_few_fn)(float *y, size_t stride, const uint8_t *row, const vo
                            size_t vectors, size_t n);
 
 /* Many x.  A panel is up to DOT_PANEL_ROWS rows unpacked and laid side by side: pack writes it (the
- * rows that are missing as zeros), multiply reads it: y[v * stride + row]. */
+ * rows that are missing as zeros), multiply reads it, with up to DOT_GROUP x: y[v * stride + row].
+ * What follows those x in memory is read next. */
 typedef void (*dot_pack_fn)(const struct dot_kernels *k, enum dtype_id type, void *panel,
                             const uint8_t *first, size_t row_bytes, size_t rows, size_t n);
 typedef void (*dot_multiply_fn)(float *y, size_t stride, const void *panel, size_t rows,
@@ -122,11 +123,9 @@ void dot_input_init_neon(struct dot_kernels *k);
 void dot_float_init_neon(struct dot_kernels *k);
 void dot_init_dotprod(struct dot_kernels *k);
 
-/* What their files share: rows and panels of DOT_FLOAT, and the end of a sum. */
+/* What their files share: rows of DOT_FLOAT, and the end of a sum. */
 float dot_row_float(const struct dot_kernels *k, enum dtype_id type, const uint8_t *row,
                     const void *x, size_t n);
-void dot_pack_float(const struct dot_kernels *k, enum dtype_id type, void *panel,
-                    const uint8_t *first, size_t row_bytes, size_t rows, size_t n);
 float dot_add_lanes(float *lane, int lanes);
 
 #endif

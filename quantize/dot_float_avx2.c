@@ -1,12 +1,12 @@
 /* dot_float_avx2.c - float products in AVX2 and FMA. */
 #include "quantize/dot.h"
 
-#include "quantize/dot_panel.h"
+#include "core/inline.h"
+#include "quantize/dot_float_x86.h"
 
-#include <immintrin.h>
 #include <string.h>
 
-enum { VL = 8, COLUMNS = 3 };
+enum { VL = 8, COLUMNS = 3, CHUNK = 1024 };
 
 typedef __m256 vf;
 
@@ -22,13 +22,21 @@ INLINE vf vf_load_bf16(const void *p)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
 }
 
-typedef __m128 v4;
-
-INLINE v4 v4_load(const float *p) { return _mm_loadu_ps(p); }
-INLINE void v4_store(float *p, v4 a) { _mm_storeu_ps(p, a); }
-INLINE v4 v4_add(v4 a, v4 b) { return _mm_add_ps(a, b); }
-INLINE void v4_transpose(v4 v[4]) { _MM_TRANSPOSE4_PS(v[0], v[1], v[2], v[3]); }
-
 #include "quantize/dot_float_impl.h"
+
+INLINE v4 vf_add_lanes(vf lane[PARTS][TILE])
+{
+    vf s[TILE];
+    UNROLL
+    for (int r = 0; r < TILE; r++)
+        s[r] = _mm256_add_ps(lane[0][r], lane[1][r]);
+    const vf low02 = _mm256_permute2f128_ps(s[0], s[2], 0x20);
+    const vf high02 = _mm256_permute2f128_ps(s[0], s[2], 0x31);
+    const vf low13 = _mm256_permute2f128_ps(s[1], s[3], 0x20);
+    const vf high13 = _mm256_permute2f128_ps(s[1], s[3], 0x31);
+    return add_fours(_mm256_add_ps(low02, high02), _mm256_add_ps(low13, high13));
+}
+
+#include "quantize/dot_float_panel_impl.h"
 
 void dot_float_init_avx2(struct dot_kernels *k) { init_float(k); }

@@ -1,12 +1,12 @@
 /* dot_float_avx512.c - float products in AVX-512. */
 #include "quantize/dot.h"
 
-#include "quantize/dot_panel.h"
+#include "core/inline.h"
+#include "quantize/dot_float_x86.h"
 
-#include <immintrin.h>
 #include <string.h>
 
-enum { VL = 16, COLUMNS = 6 };
+enum { VL = 16, COLUMNS = 6, CHUNK = 3072 };
 
 typedef __m512 vf;
 
@@ -22,13 +22,22 @@ INLINE vf vf_load_bf16(const void *p)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)), 16));
 }
 
-typedef __m128 v4;
-
-INLINE v4 v4_load(const float *p) { return _mm_loadu_ps(p); }
-INLINE void v4_store(float *p, v4 a) { _mm_storeu_ps(p, a); }
-INLINE v4 v4_add(v4 a, v4 b) { return _mm_add_ps(a, b); }
-INLINE void v4_transpose(v4 v[4]) { _MM_TRANSPOSE4_PS(v[0], v[1], v[2], v[3]); }
-
 #include "quantize/dot_float_impl.h"
+
+/* The quarters of the two, added: first and third, second and fourth. */
+INLINE vf add_halves(vf a, vf b)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+}
+
+INLINE v4 vf_add_lanes(vf lane[PARTS][TILE])
+{
+    const vf s02 = add_halves(lane[0][0], lane[0][2]), s13 = add_halves(lane[0][1], lane[0][3]);
+    const vf s =
+        _mm512_add_ps(_mm512_shuffle_f32x4(s02, s13, 0x88), _mm512_shuffle_f32x4(s02, s13, 0xdd));
+    return add_fours(_mm512_castps512_ps256(s), _mm512_extractf32x8_ps(s, 1));
+}
+
+#include "quantize/dot_float_panel_impl.h"
 
 void dot_float_init_avx512(struct dot_kernels *k) { init_float(k); }

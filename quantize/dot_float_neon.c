@@ -1,12 +1,12 @@
 /* dot_float_neon.c - float products in NEON. */
 #include "quantize/dot.h"
 
-#include "quantize/dot_panel.h"
+#include "core/inline.h"
 
 #include <arm_neon.h>
 #include <string.h>
 
-enum { VL = 4, COLUMNS = 4 };
+enum { VL = 4, COLUMNS = 4, CHUNK = 1024 };
 
 typedef float32x4_t vf, v4;
 
@@ -28,16 +28,21 @@ INLINE v4 v4_load(const float *p) { return vld1q_f32(p); }
 INLINE void v4_store(float *p, v4 a) { vst1q_f32(p, a); }
 INLINE v4 v4_add(v4 a, v4 b) { return vaddq_f32(a, b); }
 
-INLINE void v4_transpose(v4 v[4])
+#include "quantize/dot_float_impl.h"
+
+INLINE v4 vf_add_lanes(vf lane[PARTS][TILE])
 {
-    const float32x4x2_t a = vzipq_f32(v[0], v[2]), b = vzipq_f32(v[1], v[3]);
-    const float32x4x2_t low = vzipq_f32(a.val[0], b.val[0]), high = vzipq_f32(a.val[1], b.val[1]);
-    v[0] = low.val[0];
-    v[1] = low.val[1];
-    v[2] = high.val[0];
-    v[3] = high.val[1];
+    vf s[TILE];
+    UNROLL
+    for (int r = 0; r < TILE; r++)
+        s[r] = vaddq_f32(vaddq_f32(lane[0][r], lane[2][r]), vaddq_f32(lane[1][r], lane[3][r]));
+    const vf pairs01 = vcombine_f32(vadd_f32(vget_low_f32(s[0]), vget_high_f32(s[0])),
+                                    vadd_f32(vget_low_f32(s[1]), vget_high_f32(s[1])));
+    const vf pairs23 = vcombine_f32(vadd_f32(vget_low_f32(s[2]), vget_high_f32(s[2])),
+                                    vadd_f32(vget_low_f32(s[3]), vget_high_f32(s[3])));
+    return vpaddq_f32(pairs01, pairs23);
 }
 
-#include "quantize/dot_float_impl.h"
+#include "quantize/dot_float_panel_impl.h"
 
 void dot_float_init_neon(struct dot_kernels *k) { init_float(k); }

@@ -3,8 +3,7 @@
  *
  * Four columns of a row stand together, so that a 32-bit lane is a row, x is broadcast and no sum
  * runs across lanes.  Codes are unsigned; what was added for that is taken off again
- * by way of the minima.  Panels of DOT_FLOAT are tiles of four rows of
- * floats, sixteen columns of each row in turn, filled up with zeros to whole tiles and lanes.
+ * by way of the minima.  (Panels of DOT_FLOAT are drawn in dot_float_panel_impl.h.)
  */
 #ifndef QUANTIZE_DOT_PANEL_H
 #define QUANTIZE_DOT_PANEL_H

@@ -160,30 +160,6 @@ float dot_row_float(const struct dot_kernels *k, enum dtype_id type, const uint8
     return dot_add_lanes(lane, DOT_LANES);
 }
 
-void dot_pack_float(const struct dot_kernels *k, enum dtype_id type, void *panel,
-                    const uint8_t *first, size_t row_bytes, size_t rows, size_t n)
-{
-    const struct dtype *t = dtype_get(type);
-    const size_t padded = dot_input_bytes(DOT_FLOAT, n) / sizeof(float);
-    const size_t lanes = DOT_LANES, apart = DOT_TILE_ROWS * lanes;
-    if (rows % DOT_TILE_ROWS != 0)
-        memset((float *)panel + rows / DOT_TILE_ROWS * DOT_TILE_ROWS * padded, 0,
-               DOT_TILE_ROWS * padded * sizeof(float));
-    for (size_t row = 0; row < rows; row++) {
-        const uint8_t *from = first + row * row_bytes;
-        float *out = (float *)panel + row / DOT_TILE_ROWS * DOT_TILE_ROWS * padded +
-                     row % DOT_TILE_ROWS * DOT_LANES;
-        for (size_t i = 0; i < n; i += DOT_PIECE) {
-            float w[DOT_PIECE];
-            const size_t count = n - i < DOT_PIECE ? n - i : DOT_PIECE;
-            k->codecs->decode[type](w, from + i / t->block_elems * t->block_bytes, count);
-            memset(w + count, 0, (DOT_PIECE - count) * sizeof *w);
-            for (size_t j = 0; j < count; j += DOT_LANES, out += apart)
-                memcpy(out, w + j, DOT_LANES * sizeof *w);
-        }
-    }
-}
-
 static void add_float(float lane[DOT_LANES], const float *w, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -189,6 +189,20 @@ static void every_version_gives_the_same_bytes(void **state)
         }
 }
 
+/* Floats go through a cache in parts. */
+static void long_rows_give_the_same_bytes(void **state)
+{
+    (void)state;
+    for (size_t cols = 1030; cols < 8000; cols *= 2) {
+        struct product p = product_new(DTYPE_F16, 37, cols, 33, WEIGHTS_NORMAL, cols);
+        float *want = product_run(&p, ref());
+        for (size_t l = 1; l < levels; l++)
+            check_same(&p, &level[l], want, "long rows");
+        free(want);
+        product_free(&p);
+    }
+}
+
 static void many_x_are_multiplied_as_one_by_one(void **state)
 {
     (void)state;
@@ -333,6 +347,7 @@ int main(void)
         cmocka_unit_test(x_is_quantized_alike),
         cmocka_unit_test(eight_bits_are_near_and_what_is_not_finite_shows),
         cmocka_unit_test(every_version_gives_the_same_bytes),
+        cmocka_unit_test(long_rows_give_the_same_bytes),
         cmocka_unit_test(many_x_are_multiplied_as_one_by_one),
         cmocka_unit_test(arbitrary_bytes_and_nasty_x),
         cmocka_unit_test(extreme_codes_do_not_saturate),

@@ -1,0 +1,165 @@
+/* dot_float_panel_impl.h - many x of DOT_FLOAT: panels written and read; included behind
+ * dot_float_impl.h by the files that define, besides,
+ *
+ *   COLUMNS                  so many x at a time
+ *   CHUNK                    columns
+ *   vf_add_lanes(lane)       a v4: the sums of vf lane[PARTS][4] in the order of dot_add_lanes
+ *
+ * A panel is tiles of four rows, filled up with zeros to whole tiles and lanes.  A tile is PARTS of
+ * the lanes, VL each, and a part is the rows' share of sixteen columns in turn: it is read from
+ * end to end.  With COLUMNS x the sums of a part fill the registers. */
+
+enum { TILES = DOT_PANEL_ROWS / TILE };
+
+/* The sums of a panel: where they wait between two parts of a tile, or of its columns. */
+typedef float lanes[TILES][PARTS][TILE][VL];
+
+static size_t padded_to_lanes(size_t n) { return (n + DOT_LANES - 1) / DOT_LANES * DOT_LANES; }
+
+static void pack_float(const struct dot_kernels *k, enum dtype_id type, void *panel,
+                       const uint8_t *first, size_t row_bytes, size_t rows, size_t n)
+{
+    const struct dtype *t = dtype_get(type);
+    const size_t padded = padded_to_lanes(n), whole = rows / TILE * TILE;
+    if (rows != whole)
+        memset((float *)panel + whole * padded, 0, TILE * padded * sizeof(float));
+    for (size_t row = 0; row < rows; row++) {
+        const uint8_t *from = first + row * row_bytes;
+        float *out = (float *)panel + row / TILE * TILE * padded + row % TILE * VL;
+        for (size_t i = 0; i < n; i += DOT_PIECE) {
+            float w[DOT_PIECE];
+            const size_t count = n - i < DOT_PIECE ? n - i : DOT_PIECE;
+            k->codecs->decode[type](w, from + i / t->block_elems * t->block_bytes, count);
+            memset(w + count, 0, (DOT_PIECE - count) * sizeof *w);
+            for (size_t j = 0; j < count; j += DOT_LANES, out += TILE * VL)
+                for (size_t p = 0; p < PARTS; p++)
+                    vf_store(out + p * TILE * padded / PARTS, vf_load(w + j + p * VL));
+        }
+    }
+}
+
+/* Some columns of a panel's rows, and whether sums begin and end with them. */
+struct chunk {
+    size_t n, count;
+    bool begins, ends;
+};
+
+/* The sums of one part of a tile with so many x; the lines at `next` are sent for meanwhile. */
+INLINE void add_products(vf sum[COLUMNS][TILE], const float *w, const float *x, const float *next,
+                         const struct chunk *chunk, int columns)
+{
+    for (size_t i = 0; i < chunk->count; i += DOT_LANES, w += TILE * VL) {
+        vf xc[COLUMNS];
+        __builtin_prefetch(next + i);
+        UNROLL
+        for (int c = 0; c < columns; c++)
+            xc[c] = vf_load(x + (size_t)c * chunk->n + i);
+        UNROLL
+        for (int r = 0; r < TILE; r++) {
+            const vf row = vf_load(w + r * VL);
+            UNROLL
+            for (int c = 0; c < columns; c++)
+                sum[c][r] = vf_fma(row, xc[c], sum[c][r]);
+        }
+    }
+}
+
+/* y = the sums of the lanes, of which those of the last part are in `last`. */
+INLINE void put_sums(float *y, size_t rows, float lane[PARTS][TILE][VL], const vf last[TILE])
+{
+    vf all[PARTS][TILE];
+    UNROLL
+    for (int r = 0; r < TILE; r++) {
+        UNROLL
+        for (int p = 0; p < PARTS - 1; p++)
+            all[p][r] = vf_load(lane[p][r]);
+        all[PARTS - 1][r] = last[r];
+    }
+    const v4 sums = vf_add_lanes(all);
+    if (rows == TILE) {
+        v4_store(y, sums);
+        return;
+    }
+    float some[TILE];
+    v4_store(some, sums);
+    memcpy(y, some, rows * sizeof *y);
+}
+
+INLINE void multiply_tile(float *y, size_t stride, size_t rows, lanes lane[], int tile,
+                          const float *w, const float *x, const float *next,
+                          const struct chunk *chunk, int columns)
+{
+    for (int p = 0; p < PARTS; p++) {
+        vf sum[COLUMNS][TILE];
+        UNROLL
+        for (int c = 0; c < columns; c++) {
+            UNROLL
+            for (int r = 0; r < TILE; r++)
+                sum[c][r] = chunk->begins ? vf_zero() : vf_load(lane[c][tile][p][r]);
+        }
+        add_products(sum, w + (size_t)p * TILE * chunk->n / PARTS, x + p * VL, next, chunk,
+                     columns);
+        const bool end = chunk->ends && p == PARTS - 1;
+        UNROLL
+        for (int c = 0; c < columns; c++) {
+            if (end)
+                put_sums(y + (size_t)c * stride, rows, lane[c][tile], sum[c]);
+            else {
+                UNROLL
+                for (int r = 0; r < TILE; r++)
+                    vf_store(lane[c][tile][p][r], sum[c][r]);
+            }
+        }
+    }
+}
+
+/* A chunk of all rows with so many x; the next ones follow them. */
+INLINE void multiply_columns(float *y, size_t stride, lanes lane[], const float *panel, size_t rows,
+                             const float *x, const struct chunk *chunk, int columns)
+{
+    for (size_t row = 0; row < rows; row += TILE) {
+        const size_t ahead = (size_t)columns + row / TILE % (size_t)columns;
+        multiply_tile(y + row, stride, rows - row < TILE ? rows - row : TILE, lane,
+                      (int)(row / TILE), panel + row * chunk->n, x, x + ahead * chunk->n, chunk,
+                      columns);
+    }
+}
+
+/* Chunks are as long as the second cache has room for one of all rows and of all x. */
+static void multiply_float(float *y, size_t stride, const void *panel, size_t rows, const void *x,
+                           size_t vectors, size_t n)
+{
+    _Alignas(64) lanes lane[DOT_GROUP];
+    const size_t padded = padded_to_lanes(n), chunks = (padded + CHUNK - 1) / CHUNK;
+    const size_t length = padded_to_lanes((padded + chunks - 1) / chunks);
+    for (size_t i = 0; i < padded; i += length) {
+        const size_t count = padded - i < length ? padded - i : length;
+        const struct chunk chunk = {padded, count, i == 0, i + count == padded};
+        const float *w = (const float *)panel + TILE * i / PARTS;
+        size_t v = 0;
+        while (v < vectors) {
+            const float *in = (const float *)x + v * padded + i;
+            const size_t columns = vectors - v >= COLUMNS ? COLUMNS : vectors - v >= 2 ? 2 : 1;
+            if (columns == COLUMNS)
+                multiply_columns(y + v * stride, stride, lane + v, w, rows, in, &chunk, COLUMNS);
+            else if (columns == 2)
+                multiply_columns(y + v * stride, stride, lane + v, w, rows, in, &chunk, 2);
+            else
+                multiply_columns(y + v * stride, stride, lane + v, w, rows, in, &chunk, 1);
+            v += columns;
+        }
+    }
+}
+
+static void init_float(struct dot_kernels *k)
+{
+    k->add_float = add_float;
+    for (int type = 0; type < DTYPE_COUNT; type++)
+        if (dot_form((enum dtype_id)type) == DOT_FLOAT) {
+            k->pack[type] = pack_float;
+            k->multiply[type] = multiply_float;
+        }
+    k->few[DTYPE_F32] = few_f32;
+    k->few[DTYPE_F16] = few_f16;
+    k->few[DTYPE_BF16] = few_bf16;
+}
