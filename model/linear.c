@@ -7,9 +7,10 @@
 #include <stdlib.h>
 
 /* An exact tile is about 1 MiB of floats, so that it stays in a core's cache, and at least so many
- * rows that packing x again for each does not weigh much.  A fast one is small: the weights
- * of one x are shared out evenly over the threads. */
-enum { TILE_FLOATS = 256 * 1024, TILE_ROWS_MIN = 64, TILE_ROWS_MAX = 512, FAST_ROWS = 64 };
+ * rows that packing x again for each does not weigh much.  A fast one is small, so that threads
+ * end together, and a panel where many x take long with it. */
+enum { TILE_FLOATS = 256 * 1024, TILE_ROWS_MIN = 64, TILE_ROWS_MAX = 512 };
+enum { FAST_ROWS = 64, MANY = 64 };
 
 /* So many x are quantized and multiplied at a time. */
 enum { PIECE = 512 };
@@ -59,6 +60,7 @@ struct work {
     const float *x;
     size_t vectors, cols;
     enum dot_form form; /* fast: of x, and of the jobs in work */
+    const uint8_t *input;
     size_t input_bytes;
     const struct linear_job *job;
     size_t jobs;
@@ -76,7 +78,9 @@ struct tile {
 
 static size_t tile_rows(const struct work *w)
 {
-    return w->engine->kernels->dot ? FAST_ROWS : exact_rows(w->cols);
+    if (!w->engine->kernels->dot)
+        return exact_rows(w->cols);
+    return w->vectors < MANY ? FAST_ROWS : DOT_PANEL_ROWS;
 }
 
 static struct tile find_tile(const struct work *w, size_t item, int thread)
@@ -130,12 +134,13 @@ static void multiply_fast(size_t item, int thread, void *arg)
         return;
     const struct dot_weight rows = {weight->dtype->id, weight->data, weight->bytes / t.rows,
                                     w->cols};
-    dot_multiply(w->engine->kernels->dot, &rows, t.first, t.count, w->engine->input, w->vectors,
+    dot_multiply(w->engine->kernels->dot, &rows, t.first, t.count, w->input, w->vectors,
                  t.y - t.first, t.rows, t.scratch);
     add_bias(w, &t);
 }
 
-/* One piece of x, form by form: x is quantized once for all jobs of a form. */
+/* One piece of x, form by form: x is quantized once for all jobs of a form, and floats in whole
+ * lanes are what they are. */
 static void run_fast(struct work *w, size_t tiles)
 {
     for (int form = 0; form < DOT_FORMS; form++) {
@@ -146,7 +151,12 @@ static void run_fast(struct work *w, size_t tiles)
             continue;
         w->form = (enum dot_form)form;
         w->input_bytes = dot_input_bytes(w->form, w->cols);
-        pool_for(w->engine->pool, w->vectors, quantize_input, w);
+        if (w->form == DOT_FLOAT && w->input_bytes == w->cols * sizeof(float))
+            w->input = (const uint8_t *)w->x;
+        else {
+            w->input = w->engine->input;
+            pool_for(w->engine->pool, w->vectors, quantize_input, w);
+        }
         pool_for(w->engine->pool, tiles, multiply_fast, w);
     }
 }
@@ -156,20 +166,18 @@ void linear_run(struct linear_engine *e, const float *x, size_t vectors,
 {
     struct linear_job piece[LINEAR_JOBS_MAX];
     struct work w = {.engine = e, .job = piece, .jobs = jobs};
-    size_t tiles = 0;
     assert(jobs > 0 && jobs <= LINEAR_JOBS_MAX);
     w.cols = (size_t)tensor_cols(job[0].linear->weight);
-    for (size_t j = 0; j < jobs; j++) {
-        const size_t rows = (size_t)tensor_rows(job[j].linear->weight);
-        tiles += (rows + tile_rows(&w) - 1) / tile_rows(&w);
-        w.end[j] = tiles;
-    }
     for (size_t done = 0; done < vectors; done += w.vectors) {
         w.vectors = vectors - done < PIECE ? vectors - done : PIECE;
         w.x = x + done * w.cols;
-        for (size_t j = 0; j < jobs; j++)
-            piece[j] = (struct linear_job){
-                job[j].linear, job[j].y + done * (size_t)tensor_rows(job[j].linear->weight)};
+        size_t tiles = 0;
+        for (size_t j = 0; j < jobs; j++) {
+            const size_t rows = (size_t)tensor_rows(job[j].linear->weight);
+            piece[j] = (struct linear_job){job[j].linear, job[j].y + done * rows};
+            tiles += (rows + tile_rows(&w) - 1) / tile_rows(&w);
+            w.end[j] = tiles;
+        }
         if (e->kernels->dot)
             run_fast(&w, tiles);
         else

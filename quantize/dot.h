@@ -87,8 +87,8 @@ void dot_init(struct dot_kernels *k, const struct kernels *codecs, unsigned cpu)
 
 enum dot_form dot_form(enum dtype_id type);
 
-/* Bytes of one x of n columns in that form, a multiple of 64; x are stored one after another from
- * a 64-byte boundary.  dot_quantize writes one. */
+/* Bytes of one x of n columns in that form, a multiple of 64; x are stored one after another, from
+ * a 64-byte boundary unless they are floats.  dot_quantize writes one. */
 size_t dot_input_bytes(enum dot_form form, size_t n);
 void dot_quantize(const struct dot_kernels *k, enum dot_form form, void *restrict x8,
                   const float *restrict x, size_t n);
@@ -103,7 +103,7 @@ struct dot_weight {
 size_t dot_scratch_bytes(size_t max_cols);
 
 /* y[v * stride + row] = W[row] . x[v], for rows [first, first + rows) and all x.  Rows are best
- * asked for in multiples of 64. */
+ * asked for in multiples of 64, and many x in multiples of DOT_PANEL_ROWS. */
 void dot_multiply(const struct dot_kernels *k, const struct dot_weight *w, size_t first,
                   size_t rows, const void *x, size_t vectors, float *y, size_t stride,
                   void *scratch);

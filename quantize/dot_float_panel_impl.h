@@ -16,13 +16,19 @@ typedef float lanes[TILES][PARTS][TILE][VL];
 
 static size_t padded_to_lanes(size_t n) { return (n + DOT_LANES - 1) / DOT_LANES * DOT_LANES; }
 
+/* The rows that the last tile lacks are zeros. */
+static void fill_up(float *panel, size_t rows, size_t padded)
+{
+    if (rows % TILE != 0)
+        memset(panel + rows / TILE * TILE * padded, 0, TILE * padded * sizeof *panel);
+}
+
 static void pack_float(const struct dot_kernels *k, enum dtype_id type, void *panel,
                        const uint8_t *first, size_t row_bytes, size_t rows, size_t n)
 {
     const struct dtype *t = dtype_get(type);
-    const size_t padded = padded_to_lanes(n), whole = rows / TILE * TILE;
-    if (rows != whole)
-        memset((float *)panel + whole * padded, 0, TILE * padded * sizeof(float));
+    const size_t padded = padded_to_lanes(n);
+    fill_up(panel, rows, padded);
     for (size_t row = 0; row < rows; row++) {
         const uint8_t *from = first + row * row_bytes;
         float *out = (float *)panel + row / TILE * TILE * padded + row % TILE * VL;
@@ -37,6 +43,35 @@ static void pack_float(const struct dot_kernels *k, enum dtype_id type, void *pa
         }
     }
 }
+
+/* Rows of floats of a file, which need no decoder. */
+INLINE void pack_rows(float *panel, const uint8_t *first, size_t row_bytes, size_t rows, size_t n,
+                      size_t size, vf (*load)(const void *))
+{
+    fill_up(panel, rows, n);
+    for (size_t row = 0; row < rows; row++) {
+        const uint8_t *from = first + row * row_bytes;
+        float *out = panel + row / TILE * TILE * n + row % TILE * VL;
+        for (size_t i = 0; i < n; i += DOT_LANES, out += TILE * VL) {
+            UNROLL
+            for (size_t p = 0; p < PARTS; p++)
+                vf_store(out + p * TILE * n / PARTS, load(from + (i + p * VL) * size));
+        }
+    }
+}
+
+#define PACK(name, size)                                                                           \
+    static void pack_##name(const struct dot_kernels *k, enum dtype_id type, void *panel,          \
+                            const uint8_t *first, size_t row_bytes, size_t rows, size_t n)         \
+    {                                                                                              \
+        if (n % DOT_LANES == 0)                                                                    \
+            pack_rows(panel, first, row_bytes, rows, n, size, vf_load_##name);                     \
+        else                                                                                       \
+            pack_float(k, type, panel, first, row_bytes, rows, n);                                 \
+    }
+PACK(f32, 4)
+PACK(f16, 2)
+PACK(bf16, 2)
 
 /* Some columns of a panel's rows, and whether sums begin and end with them. */
 struct chunk {
@@ -159,6 +194,9 @@ static void init_float(struct dot_kernels *k)
             k->pack[type] = pack_float;
             k->multiply[type] = multiply_float;
         }
+    k->pack[DTYPE_F32] = pack_f32;
+    k->pack[DTYPE_F16] = pack_f16;
+    k->pack[DTYPE_BF16] = pack_bf16;
     k->few[DTYPE_F32] = few_f32;
     k->few[DTYPE_F16] = few_f16;
     k->few[DTYPE_BF16] = few_bf16;
