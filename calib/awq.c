@@ -7,13 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of an encoder's loss with importance GPTQ leaves about so much, whatever the type (docs/gptq.md). */
+#define GPTQ_REMAINS 0.5
+
 /* What one site's search works on. */
 struct site_work {
     const struct awq_options *o;
     const struct calib_store *store;
     const struct calib_group *group;
     float *hessian; /* cols x cols */
-    float *weight[FOLD_READERS];
+    float *weight[FOLD_READERS], *worth[FOLD_READERS];
     struct awq_problem problem;
 };
 
@@ -55,6 +58,20 @@ static bool read_hessian(struct site_work *w, size_t cols, struct err *err)
     return true;
 }
 
+/* What errors of those rows cost, where the store's gradients say so. */
+static bool read_worth(struct site_work *w, const struct tensor *t, size_t rows, struct err *err)
+{
+    const struct calib_group *g = calib_store_gradient(w->store, t->name);
+    const size_t all = (size_t)tensor_rows(t);
+    if (!g || g->cols != all || g->tokens[0] == 0)
+        return true;
+    float *worth = mem_alloc(rows, sizeof *worth);
+    for (size_t r = 0; worth && r < rows; r++)
+        worth[r] = g->mean_square[r * all / rows] * (float)all / (float)rows;
+    w->worth[w->problem.readers] = worth;
+    return worth || err_set(err, ERR_MEMORY, "%zu rows", rows);
+}
+
 /* Rows at even distances, as they are without any fold. */
 static bool read_rows(struct site_work *w, const struct plan_tensor *t, const struct dtype *d,
                       struct err *err)
@@ -71,17 +88,38 @@ static bool read_rows(struct site_work *w, const struct plan_tensor *t, const st
     for (size_t r = 0; r < rows; r++)
         plan_read(&plain, w->o->kernels, (uint64_t)r * all / rows, 1, weight + r * cols);
     w->weight[p->readers] = weight;
-    p->reader[p->readers++] = (struct awq_reader){weight, rows, d->id, w->o->uniform};
+    if (!read_worth(w, &t->out, rows, err))
+        return false;
+    p->reader[p->readers++] = (struct awq_reader){
+        .weight = weight, .rows = rows, .dtype = d->id, .uniform = w->o->uniform};
     const size_t bad = w->o->kernels->find_nonfinite(weight, rows * cols);
     return bad == rows * cols ||
            err_set(err, ERR_NUMERIC, "tensor '%s': a weight is not finite", t->out.name);
 }
 
+/* Of the inputs (calib/awq_search.h): what a gate and a product make has long tails. */
+static double peak_of(const struct fold_site *s)
+{
+    return strcmp(s->name, "ffn_mid") == 0 ? 4.0 : 1.0;
+}
+
+/* For all readers, or for none. */
+static void take_worth(struct site_work *w)
+{
+    size_t known = 0;
+    while (known < w->problem.readers && w->worth[known])
+        known++;
+    for (size_t r = 0; known == w->problem.readers && r < known; r++)
+        w->problem.reader[r].worth = w->worth[r];
+}
+
 static void site_work_close(struct site_work *w)
 {
     free(w->hessian);
-    for (int i = 0; i < FOLD_READERS; i++)
+    for (int i = 0; i < FOLD_READERS; i++) {
         free(w->weight[i]);
+        free(w->worth[i]);
+    }
 }
 
 static bool search_site(struct site_work *w, struct awq_site *to, struct fold_site *s,
@@ -89,6 +127,9 @@ static bool search_site(struct site_work *w, struct awq_site *to, struct fold_si
 {
     w->problem.site = s;
     w->problem.mean_square = w->group->mean_square;
+    w->problem.remains = w->o->gptq ? GPTQ_REMAINS : 1.0;
+    w->problem.peak = peak_of(s);
+    take_worth(w);
     if (!read_hessian(w, s->cols, err))
         return false;
     w->problem.hessian = w->hessian;

@@ -2,7 +2,8 @@
  *
  * For each site of model/fold.h the statistics of its readers' input come from a calib.h5, their
  * weights from the plan, a sample of rows where there are many, and awq_search() finds the
- * factors for the types that they will have.  Sites do not depend on one another: a row that
+ * factors for the types that they will have, each row weighing what the store's gradients say where
+ * it has them.  Sites do not depend on one another: a row that
  * another site scales counts as before.  From then on plan_read gives folded weights, and fold_proof
  * has shown that they are the same model.
  *
@@ -26,6 +27,7 @@ struct awq_options {
     struct progress *progress;     /* in sites; may be NULL */
     const struct uniform *uniform; /* readers become these groups, not blocks; or NULL */
     size_t rows;                   /* that the search looks at, of a reader, at most; 0: AWQ_ROWS */
+    bool gptq; /* is what rounds the folded weights, and not the encoder alone */
 };
 
 /* How a site of the fold did. */

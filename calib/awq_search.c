@@ -2,6 +2,7 @@
 
 #include "core/mem.h"
 #include "core/stop.h"
+#include "quantize/dot.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -20,12 +21,13 @@ struct search {
     struct pool *pool;
     float *log_x, *log_w; /* log2 of the channels' magnitudes */
     float *up, *down;     /* factors of the columns */
-    float *importance;    /* of the folded columns */
+    float *importance;    /* of the folded columns: mean squares of their inputs */
+    float *column;        /* of each reader: squares of its columns, by what rows are worth */
     float *scratch;       /* a thread: TILE x cols, three times */
     size_t scratch_floats;
     double *part; /* of each tile */
     size_t tiles;
-    double signal[FOLD_READERS]; /* tr(W H W') */
+    double signal[FOLD_READERS]; /* tr(W H W'); of all where rows have a worth */
     bool measure;                /* the signal, not the error */
 };
 
@@ -37,6 +39,11 @@ static const struct awq_reader *find_tile(const struct search *s, size_t tile, s
         tile -= (r++->rows + TILE - 1) / TILE;
     *row = tile * TILE;
     return r;
+}
+
+static double worth_of(const struct awq_reader *r, size_t row)
+{
+    return r->worth ? (double)r->worth[row] : 1.0;
 }
 
 /* x becomes what its type makes of it.  bytes: room for four a value. */
@@ -84,10 +91,13 @@ static void run_tile(size_t tile, int thread, void *arg)
     }
     cblas_ssymm(CblasRowMajor, CblasRight, CblasUpper, (int)rows, (int)cols, 1.0f, s->p->hessian,
                 (int)cols, error, (int)cols, 0.0f, product, (int)cols);
-    double sum = 0.0;
-    for (size_t i = 0; i < rows * cols; i++)
-        sum += (double)error[i] * product[i];
-    s->part[tile] = sum;
+    s->part[tile] = 0.0;
+    for (size_t i = 0; i < rows; i++) {
+        double sum = 0.0;
+        for (size_t c = i * cols; c < (i + 1) * cols; c++)
+            sum += (double)error[c] * product[c];
+        s->part[tile] += sum * worth_of(r, row + i);
+    }
 }
 
 /* The sum over tiles of each reader, in order. */
@@ -102,6 +112,33 @@ static void run_tiles(struct search *s, double *sum)
     }
 }
 
+/* Columns that the program rounds together when it multiplies with the reader; 0: it does not. */
+static size_t input_block(const struct search *s, const struct awq_reader *r)
+{
+    const enum dot_form form = dot_form(r->dtype);
+    if (s->p->peak <= 0.0 || r->uniform || form == DOT_FLOAT)
+        return 0;
+    return form == DOT_SUPER ? DOT_PIECE : DOT_PIECE / DOT_BLOCKS;
+}
+
+/* What rounding the folded input costs a reader. */
+static double input_loss(const struct search *s, size_t reader)
+{
+    const size_t cols = s->p->site->cols, block = input_block(s, &s->p->reader[reader]);
+    const float *column = s->column + reader * cols;
+    double loss = 0.0;
+    for (size_t first = 0; block && first < cols; first += block) {
+        const size_t end = cols - first < block ? cols : first + block;
+        double fourth = 0.0, gain = 0.0;
+        for (size_t c = first; c < end; c++) {
+            fourth += (double)s->importance[c] * (double)s->importance[c];
+            gain += (double)column[c] * s->up[c] * s->up[c];
+        }
+        loss += sqrt(fourth) * gain;
+    }
+    return s->p->peak * loss / (12.0 * 127.0 * 127.0);
+}
+
 static double loss_of(struct search *s, const int8_t *step)
 {
     const struct fold_site *site = s->p->site;
@@ -114,8 +151,23 @@ static double loss_of(struct search *s, const int8_t *step)
     }
     run_tiles(s, sum);
     for (size_t r = 0; r < s->p->readers; r++)
-        loss += s->signal[r] > 0.0 ? sum[r] / s->signal[r] : 0.0;
+        if (s->signal[r] > 0.0)
+            loss += (s->p->remains * sum[r] + input_loss(s, r)) / s->signal[r];
     return loss;
+}
+
+static void measure_columns(const struct search *s)
+{
+    const size_t cols = s->p->site->cols;
+    for (size_t r = 0; r < s->p->readers; r++) {
+        const struct awq_reader *reader = &s->p->reader[r];
+        float *column = s->column + r * cols;
+        for (size_t i = 0; i < reader->rows; i++)
+            for (size_t c = 0; c < cols; c++) {
+                const float w = reader->weight[i * cols + c];
+                column[c] += w * w * (float)worth_of(reader, i);
+            }
+    }
 }
 
 /* The magnitudes of each channel's inputs and weights, over all its columns, as logarithms with a
@@ -151,6 +203,19 @@ static void measure_channels(const struct search *s)
     }
 }
 
+static void measure_signals(struct search *s)
+{
+    double all = 0.0;
+    s->measure = true;
+    run_tiles(s, s->signal);
+    s->measure = false;
+    for (size_t r = 0; r < s->p->readers; r++)
+        all += s->signal[r];
+    for (size_t r = 0; r < s->p->readers; r++)
+        if (s->p->reader[r].worth)
+            s->signal[r] = all;
+}
+
 static void search_close(struct search *s)
 {
     free(s->log_x);
@@ -168,7 +233,7 @@ static bool search_open(struct search *s, const struct awq_problem *p, const str
         s->tiles += (p->reader[r].rows + TILE - 1) / TILE;
     s->scratch_floats = (2 * TILE + 2) * cols;
     s->log_x = mem_alloc(2 * channels, sizeof *s->log_x);
-    s->up = mem_alloc(3 * cols, sizeof *s->up);
+    s->up = mem_alloc((3 + p->readers) * cols, sizeof *s->up);
     s->scratch = mem_alloc((size_t)pool_threads(pool), s->scratch_floats * sizeof *s->scratch);
     s->part = mem_alloc(s->tiles, sizeof *s->part);
     if (!s->log_x || !s->up || !s->scratch || !s->part) {
@@ -179,10 +244,10 @@ static bool search_open(struct search *s, const struct awq_problem *p, const str
     s->log_w = s->log_x + channels;
     s->down = s->up + cols;
     s->importance = s->down + cols;
+    s->column = s->importance + cols;
     openblas_set_num_threads(1);
-    s->measure = true;
-    run_tiles(s, s->signal);
-    s->measure = false;
+    measure_signals(s);
+    measure_columns(s);
     return true;
 }
 

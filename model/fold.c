@@ -231,23 +231,27 @@ static size_t count_steps(const struct fold *f, const struct place *at, bool *an
     return steps;
 }
 
-void fold_write(const struct fold *f, struct meta *meta)
+void fold_write(const struct fold *f, bool all, struct meta *meta)
 {
     for (const struct place *at = place; at < place + PLACES; at++) {
         bool any;
         const size_t steps = count_steps(f, at, &any);
-        int8_t *all = any ? arena_alloc(&meta->arena, steps, sizeof *all) : NULL;
+        if (!any && !(all && steps > 0)) {
+            meta_remove(meta, at->key);
+            continue;
+        }
+        int8_t *step = arena_alloc(&meta->arena, steps, sizeof *step);
         size_t n = 0;
-        meta->failed |= any && !all;
-        for (size_t i = 0; all && i < f->sites; i++)
+        meta->failed |= !step;
+        for (size_t i = 0; step && i < f->sites; i++)
             if (f->site[i].name == at->name) {
-                memcpy(all + n, f->site[i].step, f->site[i].channels);
+                memcpy(step + n, f->site[i].step, f->site[i].channels);
                 n += f->site[i].channels;
             }
-        if (all)
+        if (step)
             meta_set(meta, at->key,
                      &(struct meta_value){
-                         .type = META_ARRAY, .elem = META_I8, .count = n, .as.array = all});
+                         .type = META_ARRAY, .elem = META_I8, .count = n, .as.array = step});
     }
 }
 

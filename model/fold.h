@@ -74,9 +74,10 @@ int8_t fold_step(double factor);
 void fold_mean_square(const float *by_col, size_t cols, float *mean_square);
 void fold_hessian(const float *by_col, size_t cols, float *upper);
 
-/* Writes the steps that are not all 0 as keys "quern.fold.NAME"; reads and applies a file's: true
- * without any.  Fails with ERR_FORMAT (a key of another type or length). */
-void fold_write(const struct fold *f, struct meta *meta);
+/* Writes the steps that are not all 0 as keys "quern.fold.NAME", or, to know how large the file may
+ * become, all of them; reads and applies a file's: true without any.  Fails with ERR_FORMAT (a key
+ * of another type or length). */
+void fold_write(const struct fold *f, bool all, struct meta *meta);
 bool fold_read(struct fold *f, struct plan *p, const struct meta *meta, struct err *err);
 void fold_forget(struct meta *meta);
 

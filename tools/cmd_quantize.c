@@ -44,8 +44,8 @@ static bool run_quantize(const struct command *me, int argc, char **argv, struct
         {"calib", 0, OPT_TEXT, &o.calib, "CALIB.h5",
          "what `quern calibrate` found; or a text, which is then calibrated on first"},
         {"method", 0, OPT_TEXT, &o.method, "METHOD",
-         "gptq: errors are made up for by what calibration knows (default with --calib); rtn: each "
-         "weight by itself; awq: with factors that spare the columns that matter; awq+gptq"},
+         "gptq: errors are made up for by what calibration knows; awq: with factors that spare the "
+         "columns that matter; awq+gptq: both (default with --calib); rtn: each weight by itself"},
         {"quality", 0, OPT_TEXT, &o.quality, "HOW",
          "gptq's pains: best (the default), or fast, in a third of the time"},
         {"report", 0, OPT_TEXT, &o.report, "FILE.json", "write the table as JSON, too"},

@@ -165,8 +165,8 @@ static bool choose(struct make *m, struct err *err)
     meta_set_u32(&m->meta, "general.file_type", file_type(m, recipe));
     if (!produce_size(&m->meta, m->item, n, &like, err))
         return false;
-    make_calib_keys(&m->calib, &m->meta);
-    return check_requantize(m, err) && allocate(m, like, err) &&
+    return make_calib_keys(&m->calib, &m->plan, &m->meta, err) && check_requantize(m, err) &&
+           allocate(m, like, err) &&
            (!m->o->recipe_out || recipe_file_write(m->o->recipe_out, m->s->common.force,
                                                    m->plan.tensor, n, m->choice, err));
 }

@@ -43,7 +43,7 @@ bool make_calib_check(struct make_calib *m, const struct make_options *o, struct
 {
     const char *quality = o->quality ? o->quality : "best";
     *m = (struct make_calib){.fast = strcmp(quality, "fast") == 0};
-    if (!read_method(&m->method, o->method ? o->method : o->calib ? "gptq" : "rtn", err))
+    if (!read_method(&m->method, o->method ? o->method : o->calib ? "awq+gptq" : "rtn", err))
         return false;
     if (!m->fast && strcmp(quality, "best") != 0)
         return err_set(err, ERR_USAGE, "no quality '%s'; there are fast and best", quality);
@@ -137,8 +137,10 @@ bool make_calib_open(struct make_calib *m, const struct make_options *o, const s
 static bool fold(struct make_calib *m, struct plan *plan, const struct produce_item *item,
                  struct meta *meta, struct session *s, struct err *err)
 {
-    const struct awq_options options = {
-        .kernels = &s->kernels, .pool = s->pool, .progress = &s->progress.base};
+    const struct awq_options options = {.kernels = &s->kernels,
+                                        .pool = s->pool,
+                                        .progress = &s->progress.base,
+                                        .gptq = has_gptq(m)};
     const struct dtype **dtype = mem_alloc(plan->tensors, sizeof *dtype);
     if (!dtype)
         return err_set(err, ERR_MEMORY, "no memory for %zu tensors", plan->tensors);
@@ -151,7 +153,7 @@ static bool fold(struct make_calib *m, struct plan *plan, const struct produce_i
     free(dtype);
     if (!ok)
         return false;
-    fold_write(&m->awq.fold, meta);
+    fold_write(&m->awq.fold, false, meta);
     session_say(
         s,
         "awq:    factors of %zu sites: loss %.4g, before %.4g; the folded model is the same "
@@ -237,14 +239,15 @@ const char *make_calib_name(const struct make_calib *m)
     return m->fast ? fast[m->method] : best[m->method];
 }
 
-void make_calib_keys(const struct make_calib *m, struct meta *meta)
+bool make_calib_keys(const struct make_calib *m, struct plan *plan, struct meta *meta,
+                     struct err *err)
 {
     static const char *const old[] = {method_key, "quern.calibration.text",
                                       "quern.calibration.text_sha256", "quern.calibration.tokens"};
     for (size_t i = 0; i < sizeof old / sizeof old[0]; i++)
         meta_remove(meta, old[i]);
     if (!m->store.path)
-        return;
+        return true;
     const struct calib_info *info = &m->store.info;
     meta_set_text(meta, method_key, make_calib_name(m));
     if (info->texts > 0) {
@@ -253,6 +256,14 @@ void make_calib_keys(const struct make_calib *m, struct meta *meta)
     }
     meta_set_u32(meta, "quern.calibration.tokens",
                  info->tokens < UINT32_MAX ? (uint32_t)info->tokens : UINT32_MAX);
+    if (!has_awq(m))
+        return true;
+    struct fold fold;
+    const bool ok = fold_open(&fold, plan, err);
+    if (ok)
+        fold_write(&fold, true, meta);
+    fold_close(&fold);
+    return ok;
 }
 
 /* The statistics themselves: mean squares stand for their Hessians, too. */

@@ -41,8 +41,10 @@ bool make_calib_raise(const struct make_calib *m, const struct make_options *o,
                       const struct plan *plan, struct recipe_choice *choice,
                       const struct session *s, struct err *err);
 
-/* What was used, as keys of the file. */
-void make_calib_keys(const struct make_calib *m, struct meta *meta);
+/* What was used, as keys of the file; with AWQ room for the factors, which make_calib_use fills in.
+ * Fails with what fold_open says. */
+bool make_calib_keys(const struct make_calib *m, struct plan *plan, struct meta *meta,
+                     struct err *err);
 
 /* A hash of all that the data follow from (produce_options.resume); "" where the work is too short
  * for that: without GPTQ.  Says what an earlier run has left.  Reads the whole source. */

@@ -20,11 +20,14 @@ below() { # WHAT A B FACTOR: A < FACTOR * B
 plain=$(kl --type Q3_K_M)
 size=$(wc -c <"$out/kl.gguf")
 rtn=$(kl --type Q3_K_M --calib "$in/calib.h5" --method rtn)
-gptq=$(kl --type Q3_K_M --calib "$in/calib.h5" --quality fast)
-both=$(kl --type Q3_K_M --calib "$in/calib.h5" --quality fast --method awq)
+gptq=$(kl --type Q3_K_M --calib "$in/calib.h5" --quality fast --method gptq)
+awq=$(kl --type Q3_K_M --calib "$in/calib.h5" --method awq)
+fine=$(kl --type Q6_K --calib "$in/calib.h5" --quality fast --method gptq)
+both=$(kl --type Q6_K --calib "$in/calib.h5" --quality fast)
 below "importance is better than none" "$rtn" "$plain" 1
 below "gptq is better than importance" "$gptq" "$rtn" 0.9
-below "awq is better than none" "$both" "$plain" 1
+below "awq is better than none" "$awq" "$plain" 1
+below "both together spare the inputs, too" "$both" "$fine" 0.95
 like=$(kl --like Q3_K_M --calib "$in/calib.h5" --quality fast --probe "$in/probe.txt" --sensitivity "$out/cost.json" --recipe-out "$out/types.txt")
 below "types of its own choice are better than the mixture" "$like" "$gptq" 0.95
 [ "$(wc -c <"$out/kl.gguf")" -le "$size" ]

@@ -2,7 +2,7 @@
 . tests/cli/lib/tap.sh
 text=$root/examples/calibration.txt
 ok "calibrate" "$quern" calibrate "$demo" -f "$text" -o "$in/calib.h5" --chunks 4 -q
-set -- quantize "$demo" --type Q3_K_M --calib "$in/calib.h5" -t 1
+set -- quantize "$demo" --type Q3_K_M --method gptq --calib "$in/calib.h5" -t 1
 ok "in one go" "$quern" "$@" -o "$out/whole.gguf" --quality fast -q
 
 # Stops one run SECONDS after it began; it may be done by then.
@@ -14,7 +14,7 @@ try:
     run.wait(float(sys.argv[2]))
 except subprocess.TimeoutExpired:
     run.send_signal(getattr(signal, "SIG" + sys.argv[1]))
-    run.wait()' "$1" "$2" "$quern" quantize "$demo" --type Q3_K_M --calib "$in/calib.h5" -t 1 -o "$out/a.gguf" --quality fast -q
+    run.wait()' "$1" "$2" "$quern" quantize "$demo" --type Q3_K_M --method gptq --calib "$in/calib.h5" -t 1 -o "$out/a.gguf" --quality fast -q
 }
 
 kills=0

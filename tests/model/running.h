@@ -48,7 +48,7 @@ static inline void running_write(struct running *r, const char *model,
     assert_true(plan_open(&plan, &source, &(struct plan_options){0}, &err));
     if (change->fold)
         change->fold(&plan, &fold);
-    fold_write(&fold, &plan.meta);
+    fold_write(&fold, false, &plan.meta);
     struct produce_item *item = mem_alloc(plan.tensors, sizeof *item);
     struct produce_result *result = mem_alloc(plan.tensors, sizeof *result);
     size_t items = 0;

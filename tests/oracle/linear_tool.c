@@ -3,7 +3,7 @@
  *   linear_tool gptq BITS GROUP SYMMETRIC SWEEPS DAMP <IN >OUT
  *   linear_tool round BITS GROUP SYMMETRIC <IN >OUT     the diagonal of H as importance
  *   linear_tool awq BITS GROUP SYMMETRIC <IN >OUT
- *   linear_tool awq TYPE <IN >OUT
+ *   linear_tool awq TYPE [PEAK] <IN >OUT                the input rounded, too
  *   linear_tool factor DAMP <IN >OUT
  *
  * IN: uint64 rows, cols; float W (rows x cols), the upper triangle of H, row by row.
@@ -108,10 +108,15 @@ static bool run_awq(const struct linear_data *d, int args, char **arg, struct er
         .channels = d->cols, .cols = d->cols, .run = d->cols, .repeats = 1};
     const struct awq_problem p = {
         .site = &site,
-        .reader = {{d->w, d->rows, dtype->id, args == 5 ? &form : NULL}},
+        .reader = {{.weight = d->w,
+                    .rows = d->rows,
+                    .dtype = dtype->id,
+                    .uniform = args == 5 ? &form : NULL}},
         .readers = 1,
         .mean_square = d->mean_square,
         .hessian = d->hessian,
+        .remains = 1.0,
+        .peak = args == 4 ? atof(arg[3]) : 0.0,
     };
     int8_t *step = mem_alloc(d->cols, 1);
     kernels_init(&k, cpu_features());
@@ -155,7 +160,7 @@ int main(int argc, char **argv)
         ok = run_codes(&d, argv, true, &err);
     else if (ok && strcmp(what, "round") == 0 && argc == 5)
         ok = run_codes(&d, argv, false, &err);
-    else if (ok && strcmp(what, "awq") == 0 && (argc == 5 || argc == 3))
+    else if (ok && strcmp(what, "awq") == 0 && argc >= 3 && argc <= 5)
         ok = run_awq(&d, argc, argv, &err);
     else if (ok && strcmp(what, "factor") == 0 && argc == 3)
         ok = run_factor(&d, argv[2], &err);

@@ -99,6 +99,34 @@ def figures(rng):
     tap.ok(np.abs(steps - np.round(steps)).max() < 1e-4, "scales are eighth powers of two")
 
 
+def rounded_input(x, block):
+    part = x.reshape(len(x), -1, block)
+    step = np.abs(part).max(-1, keepdims=True) / 127
+    return (np.round(part / step) * step).reshape(x.shape)
+
+
+def eight_bits(rng):
+    """Inputs that the engine rounds, too: the least of both losses, which simulation finds as they are said to be."""
+    x = linear.inputs(rng, 4096, 512).astype(np.float64)
+    w, h, kind = linear.weights(rng, 64, 512), linear.hessian(x), "Q8_0"
+    total, rounding = ((w.astype(np.float64) @ h) * w).sum(), package_rounding(kind)
+
+    def simulated(s):
+        error = (rounded_input(x / s, 32) - x / s) @ (w * s).T
+        return (linear.loss(w, rounding(w * s) / s, h).sum() + (error**2).mean(0).sum()) / total
+
+    found = {}
+    for peak in (0, 1):
+        out = linear.run(["awq", kind, peak], w, h)
+        found[peak] = np.frombuffer(out[:32])[2:], np.frombuffer(out[32:], np.float32).astype(np.float64)
+    (before, after), s = found[1]
+    plain, folded, blind = simulated(1.0), simulated(s), simulated(found[0][1])
+    tap.ok(abs(before / plain - 1) < 0.25 and abs(after / folded - 1) < 0.25, "what rounding inputs costs is what it says",
+           f"{before:.3e} of {plain:.3e}, {after:.3e} of {folded:.3e}")
+    tap.ok(folded < 0.8 * plain and folded < blind, "factors that know of it lose less",
+           f"{folded / plain:.3f} of the loss, {blind / plain:.3f} without knowing")
+
+
 def quern(*args, fails=False):
     done = subprocess.run([linear.BUILD / "quern", *map(str, args), "-q"], capture_output=True, text=True)
     if (done.returncode != 0) != fails:
@@ -146,6 +174,7 @@ def files(tmp):
 
 tap.run("searches", searches, np.random.default_rng(5))
 tap.run("figures", figures, np.random.default_rng(6))
+tap.run("eight bits", eight_bits, np.random.default_rng(7))
 with tempfile.TemporaryDirectory() as folder:
     tap.run("files", files, folder)
 tap.done()
