@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of floats, that a thread takes: of the encoder and of the chunks that it works on. */
+enum { TILES = 10 };
+
 static bool read_factor(struct calibrated *c, struct calibrated_factor *slot, struct err *err)
 {
     const struct factor_options options = {.ridge = slot->tied ? FACTOR_RIDGE : 0.0};
@@ -106,19 +109,25 @@ static bool encode_all(struct calibrated *c, const struct produce_item *item, co
     return ok;
 }
 
+static const struct calib_store *gradients_of(const struct calibrated *c)
+{
+    return c->options.gradients ? c->options.gradients : c->store;
+}
+
 /* Where the store knows what errors of the outputs cost. */
 static bool encode_matrix(struct calibrated *c, const struct produce_item *item,
                           struct produce_result *r, struct err *err)
 {
     const struct tensor *out = &item->tensor->out;
-    const struct calib_group *g = calib_store_gradient(c->store, out->name);
+    const struct calib_store *gradients = gradients_of(c);
+    const struct calib_group *g = calib_store_gradient(gradients, out->name);
     size_t values;
     float *gradient;
     if (c->sample || !g || g->tokens[0] == 0 || item->matrices != 1 || g->cols != tensor_rows(out))
         return true;
     if (!calib_triangle(g->cols, &values) || !(gradient = mem_alloc(values, sizeof *gradient)))
         return err_set(err, ERR_MEMORY, "gradients of %zu outputs", g->cols);
-    bool ok = calib_store_hessian(c->store, g, 0, gradient, err);
+    bool ok = calib_store_hessian(gradients, g, 0, gradient, err);
     if (ok)
         fold_hessian(item->tensor->by_row, g->cols, gradient);
     ok = ok && encode_all(c, item, gradient, r, err);
@@ -176,12 +185,39 @@ bool calibrated_open(struct calibrated *c, const struct calib_store *store,
     return c->scratch || err_set(err, ERR_MEMORY, "scratch of %d threads", pool_threads(pool));
 }
 
+void calibrated_turn(struct calibrated *c, const struct calib_store *store)
+{
+    for (int i = 0; i < CALIBRATED_FACTORS; i++) {
+        factor_close(&c->factor[i].factor);
+        c->factor[i] = (struct calibrated_factor){0};
+    }
+    c->store = store;
+}
+
 void calibrated_close(struct calibrated *c)
 {
-    for (int i = 0; i < CALIBRATED_FACTORS; i++)
-        factor_close(&c->factor[i].factor);
+    calibrated_turn(c, NULL);
     free(c->scratch);
     *c = (struct calibrated){0};
+}
+
+bool calibrated_prepare(struct calibrated *c, struct produce_item *item)
+{
+    if (c->options.importance_only || !gptq_supports(item->dtype->id))
+        return false;
+    item->encoder = &c->encoder;
+    return true;
+}
+
+uint64_t calibrated_memory(const struct calibrated *c, const struct produce_item *item)
+{
+    const uint64_t rows = tensor_rows(&item->tensor->out), cols = tensor_cols(&item->tensor->out);
+    const uint64_t tile = GPTQ_ROWS * cols * sizeof(float),
+                   threads = (uint64_t)pool_threads(c->pool);
+    const struct calib_store *gradients = gradients_of(c);
+    const bool together = gradients && calib_store_gradient(gradients, item->tensor->out.name);
+    return 8 * cols * cols + (threads + 1) * TILES * tile +
+           (together ? 16 * rows * rows + rows * cols * (sizeof(float) + 2) : 0);
 }
 
 bool calibrated_use(struct calibrated *c, struct produce_item *item)
@@ -191,7 +227,7 @@ bool calibrated_use(struct calibrated *c, struct produce_item *item)
         return false;
     item->importance = group->mean_square;
     item->matrices = group->matrices;
-    if (!c->options.importance_only && group->has_hessian && gptq_supports(item->dtype->id))
-        item->encoder = &c->encoder;
+    if (group->has_hessian)
+        calibrated_prepare(c, item);
     return true;
 }

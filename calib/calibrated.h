@@ -20,6 +20,7 @@ enum { CALIBRATED_FACTORS = 2 };
 struct calibrated_options {
     bool importance_only; /* no GPTQ: plain search with importance */
     struct gptq_options gptq;
+    const struct calib_store *gradients; /* where those of outputs are; NULL: in the store */
 };
 
 /* A factor and whose it is. */
@@ -51,6 +52,16 @@ bool calibrated_open(struct calibrated *c, const struct calib_store *store,
                      const struct calibrated_options *options, const struct kernels *kernels,
                      struct pool *pool, struct err *err);
 void calibrated_close(struct calibrated *c);
+
+/* From here on that store counts, and the one before, which may be NULL, need not stay. */
+void calibrated_turn(struct calibrated *c, const struct calib_store *store);
+
+/* The encoder, for an item that gets the rest later, with its store; false where it has none for the
+ * item's type. */
+bool calibrated_prepare(struct calibrated *c, struct produce_item *item);
+
+/* Bytes that encoding an item of the encoder's takes, at most. */
+uint64_t calibrated_memory(const struct calibrated *c, const struct produce_item *item);
 
 /* Gives the item what the store has for it.  False where that is nothing, and where the item's type
  * is no quantized one. */

@@ -195,6 +195,18 @@ bool weights_open(struct weights *w, const struct checkpoint *c, const struct ke
     return err_wrap(err, "%s", c->path);
 }
 
+void weights_replace(struct weights *w, const struct tensor *t)
+{
+    const struct arch_tensor *a;
+    int64_t layer;
+    for (size_t i = 0; (a = arch_tensor_at(w->arch, i)) != NULL; i++) {
+        if (a->shape[1] == ARCH_NONE || !name_match(a->name, t->name, &layer))
+            continue;
+        char *base = strstr(a->name, "%d") ? (char *)&w->layer[layer] : (char *)w;
+        *(const struct tensor **)(void *)(base + place_of(a->name)->at) = t;
+    }
+}
+
 void weights_close(struct weights *w)
 {
     arena_close(&w->arena);

@@ -44,4 +44,8 @@ bool weights_open(struct weights *w, const struct checkpoint *c, const struct ke
                   struct err *err);
 void weights_close(struct weights *w);
 
+/* From here on t is the matrix that has its name, in any type but of the same shape; t must stay.
+ * Where no matrix has that name nothing is changed. */
+void weights_replace(struct weights *w, const struct tensor *t);
+
 #endif

@@ -48,6 +48,9 @@ static bool run_quantize(const struct command *me, int argc, char **argv, struct
          "columns that matter; awq+gptq: both (default with --calib); rtn: each weight by itself"},
         {"quality", 0, OPT_TEXT, &o.quality, "HOW",
          "gptq's pains: best (the default), or fast, in a third of the time"},
+        {"sequential", 0, OPT_FLAG, &o.sequential, NULL,
+         "gptq for what the layers before, already quantized, make of the text (--calib, or with a "
+         "calib.h5 --probe)"},
         {"report", 0, OPT_TEXT, &o.report, "FILE.json", "write the table as JSON, too"},
         {"verify", 0, OPT_FLAG, &o.verify, NULL,
          "then compare every tensor of the file with its source"},

@@ -24,7 +24,8 @@ struct make_options {
     double target_bpw;
     const char *types, *probe, *sensitivity; /* or NULL */
     const char *recipe_out, *check;          /* or NULL */
-    double salient; /* the part of the weights that is raised, in percent */
+    double salient;  /* the part of the weights that is raised, in percent */
+    bool sequential; /* tools/make_sequential.h */
     bool allow_requantize, allow_nan, dry_run, verify, no_table;
 };
 

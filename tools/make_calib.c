@@ -6,6 +6,7 @@
 #include "core/mem.h"
 #include "core/version.h"
 #include "model/resume.h"
+#include "tools/make_allocate.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -56,7 +57,13 @@ bool make_calib_check(struct make_calib *m, const struct make_options *o, struct
     if (o->calib && o->imatrix)
         return err_set(err, ERR_USAGE,
                        "--calib and --imatrix both have the importance: one of them is enough");
-    return true;
+    if (o->sequential && o->calib && m->method != MAKE_GPTQ)
+        return err_set(
+            err, ERR_USAGE,
+            "--sequential goes with --method gptq, not %s, which is done with the inputs "
+            "before it begins",
+            method_name[m->method]);
+    return make_sequential_check(&m->sequential, o, err);
 }
 
 /* Is the store that an earlier run left what this text gives? */
@@ -111,26 +118,38 @@ static bool make_store(struct make_calib *m, const struct make_options *o, const
     return ok;
 }
 
-bool make_calib_open(struct make_calib *m, const struct make_options *o, const struct plan *plan,
-                     const struct session *s, struct err *err)
+/* Opens the file, or makes it of the text. */
+static bool open_store(struct make_calib *m, const struct make_options *o, const struct plan *plan,
+                       const struct session *s, struct err *err)
 {
-    const struct calibrated_options options = {.importance_only = !has_gptq(m),
-                                               .gptq = {.fast = m->fast, .cpu = cpu_features()}};
-    if (!o->calib)
-        return true;
     const bool text = !calib_store_probe(o->calib);
     if (text && !o->out)
         return err_set(err, ERR_USAGE, "%s: a text is calibrated beside the output: -o is needed",
                        o->calib);
-    if ((text && !make_store(m, o, s, err)) ||
-        !calib_store_open(&m->store, text ? m->own : o->calib, err) ||
-        !identity_check(&m->store, plan, &s->kernels, err))
+    if (text && m->sequential.wanted && !make_allocate_wanted(o) && !(o->salient > 0.0))
+        return true; /* it is run through as the file is made */
+    return (!text || make_store(m, o, s, err)) &&
+           calib_store_open(&m->store, text ? m->own : o->calib, err) &&
+           identity_check(&m->store, plan, &s->kernels, err);
+}
+
+bool make_calib_open(struct make_calib *m, const struct make_options *o, const struct plan *plan,
+                     const struct session *s, struct err *err)
+{
+    const struct calib_store *store = &m->store;
+    struct calibrated_options options = {.importance_only = !has_gptq(m),
+                                         .gptq = {.fast = m->fast, .cpu = cpu_features()}};
+    if (!o->calib)
+        return true;
+    if (!open_store(m, o, plan, s, err) || !make_sequential_open(&m->sequential, o, s, err))
         return false;
-    if (m->method != MAKE_RTN && !m->store.info.hessians)
+    if (m->method != MAKE_RTN && store->path && !store->info.hessians)
         return err_set(err, ERR_USAGE,
                        "%s: has importance alone; --method %s needs Hessians, --method rtn not",
                        o->calib, method_name[m->method]);
-    return calibrated_open(&m->calibrated, &m->store, &options, &s->kernels, s->pool, err);
+    if (m->sequential.wanted)
+        options.gradients = store->path ? store : NULL;
+    return calibrated_open(&m->calibrated, store, &options, &s->kernels, s->pool, err);
 }
 
 /* Folds the plan: a norm's gains, or rows, take the factors that columns get. */
@@ -167,6 +186,10 @@ bool make_calib_use(struct make_calib *m, struct plan *plan, struct produce_item
 {
     size_t quantized = 0, found = 0, encoded = 0;
     const char *missing = NULL;
+    if (m->sequential.open) {
+        calibrated_turn(&m->calibrated, NULL); /* stores come with the stages */
+        return make_sequential_use(&m->sequential, &m->calibrated, item, plan->tensors, s, err);
+    }
     if (!m->store.path)
         return true;
     if (has_awq(m) && !fold(m, plan, item, meta, s, err))
@@ -235,6 +258,8 @@ bool make_calib_raise(const struct make_calib *m, const struct make_options *o,
 const char *make_calib_name(const struct make_calib *m)
 {
     static const char *const fast[] = {"rtn", "gptq, fast", "awq", "awq+gptq, fast"};
+    if (m->sequential.wanted)
+        return m->fast ? "gptq, fast, sequential" : "gptq, best, sequential";
     static const char *const best[] = {"rtn", "gptq, best", "awq", "awq+gptq, best"};
     return m->fast ? fast[m->method] : best[m->method];
 }
@@ -246,9 +271,10 @@ bool make_calib_keys(const struct make_calib *m, struct plan *plan, struct meta 
                                       "quern.calibration.text_sha256", "quern.calibration.tokens"};
     for (size_t i = 0; i < sizeof old / sizeof old[0]; i++)
         meta_remove(meta, old[i]);
-    if (!m->store.path)
+    if (!m->store.path && !m->sequential.open)
         return true;
-    const struct calib_info *info = &m->store.info;
+    const struct calib_info *info =
+        m->sequential.open ? &m->sequential.calibrate.info : &m->store.info;
     meta_set_text(meta, method_key, make_calib_name(m));
     if (info->texts > 0) {
         meta_set_text(meta, "quern.calibration.text", info->text[0].name);
@@ -269,6 +295,8 @@ bool make_calib_keys(const struct make_calib *m, struct plan *plan, struct meta 
 /* The statistics themselves: mean squares stand for their Hessians, too. */
 static void hash_store(struct hash *h, const struct calib_store *store)
 {
+    if (!store->path)
+        return;
     hash_add_text(h, store->info.source, strlen(store->info.source));
     for (size_t i = 0; i < store->groups; i++) {
         const struct calib_group *g = &store->group[i];
@@ -299,6 +327,7 @@ bool make_calib_key(const struct make_calib *m, const struct make_options *o,
     hash_add_text(&h, make_calib_name(m), strlen(make_calib_name(m)));
     hash_add_u64(&h, o->allow_nan);
     hash_store(&h, &m->store);
+    make_sequential_hash(&m->sequential, &h);
     hash_text(&h, about);
     if (!produce_key(meta, item, items, about, key, err))
         return false;
@@ -311,6 +340,16 @@ bool make_calib_key(const struct make_calib *m, const struct make_options *o,
     return true;
 }
 
+bool make_calib_run(struct make_calib *m, const char *path, const struct meta *meta,
+                    const struct produce_item *item, size_t items,
+                    const struct produce_options *options, struct produce_result *result,
+                    const struct session *s, struct err *err)
+{
+    if (m->sequential.open)
+        return make_sequential_run(&m->sequential, path, meta, options, result, s, err);
+    return produce_gguf(path, meta, item, items, options, result, err);
+}
+
 void make_calib_made(struct make_calib *m)
 {
     awq_close(&m->awq);
@@ -321,6 +360,7 @@ void make_calib_made(struct make_calib *m)
 void make_calib_close(struct make_calib *m)
 {
     awq_close(&m->awq);
+    make_sequential_close(&m->sequential);
     calibrated_close(&m->calibrated);
     calib_store_close(&m->store);
     free(m->own);

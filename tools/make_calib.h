@@ -10,6 +10,7 @@
 #include "calib/calibrated.h"
 #include "core/json.h"
 #include "tools/make.h"
+#include "tools/make_sequential.h"
 
 enum make_method { MAKE_RTN, MAKE_GPTQ, MAKE_AWQ, MAKE_AWQ_GPTQ };
 
@@ -19,7 +20,8 @@ struct make_calib {
     struct calib_store store; /* path NULL: no calibration */
     struct calibrated calibrated;
     struct awq awq; /* open between make_calib_use and make_calib_made */
-    char *own;      /* the store that was made of a text, or NULL */
+    struct make_sequential sequential;
+    char *own; /* the store that was made of a text, or NULL */
 };
 
 /* What is wrong with --method, --quality and --calib, before anything is read.  ERR_USAGE. */
@@ -52,6 +54,12 @@ bool make_calib_key(const struct make_calib *m, const struct make_options *o,
                     const struct checkpoint *source, const struct meta *meta,
                     const struct produce_item *item, size_t items, const struct session *s,
                     char key[HASH_TEXT], struct err *err);
+
+/* As produce_gguf, of the items that make_calib_use was given. */
+bool make_calib_run(struct make_calib *m, const char *path, const struct meta *meta,
+                    const struct produce_item *item, size_t items,
+                    const struct produce_options *options, struct produce_result *result,
+                    const struct session *s, struct err *err);
 
 /* The output is there: the plan is as it was, and a store of its own is not needed any more. */
 void make_calib_made(struct make_calib *m);
