@@ -1,8 +1,8 @@
 /* parts.h - what a long run has done so far, on file beside its output: a folder OUT.work.
  *
- * Stage by stage the groups of inputs that it summed up, each a calib.h5 of its own (part-00003.h5) that
- * has the run's key: a hash of all that its result depends on.  A part of another key is
- * none.  The folder also has the run's scratch files (calib/stream_file.h).
+ * Stage by stage the groups of inputs that it summed up, each a calib.h5 of its own
+ * (part-00003.h5) that has the run's key: a hash of all that its result depends on.  A part of
+ * another key is none.  The folder also has the run's scratch files (calib/stream_file.h).
  */
 #ifndef CALIB_PARTS_H
 #define CALIB_PARTS_H

@@ -70,13 +70,13 @@ static inline size_t pass_cols(const struct pass_input *in)
 uint64_t pass_memory(const struct pass_options *o);
 uint64_t pass_disk(const struct pass_options *o);
 
-/* Scratch files are in `folder`; with `keep` they stay.  Fails with ERR_IO or ERR_MEMORY.  A zeroed pass
- * may be closed. */
+/* Scratch files are in `folder`; with `keep` they stay.  Fails with ERR_IO or ERR_MEMORY.  A zeroed
+ * pass may be closed. */
 bool pass_open(struct pass *p, const struct pass_options *o, const char *folder, struct err *err);
 void pass_close(struct pass *p, bool keep);
 
-/* Fails with ERR_NUMERIC (activations that are not finite: window and column), ERR_STOPPED, ERR_IO or
- * ERR_MEMORY.  Streams that were written are on the disk then, and sums are open until pass_end. */
+/* Fails with ERR_NUMERIC (activations that are not finite: window and column), ERR_STOPPED, ERR_IO
+ * or ERR_MEMORY.  Streams that were written are on the disk then, and sums are open until pass_end. */
 bool pass_run(struct pass *p, const struct pass_step *step, struct err *err);
 void pass_end(struct pass *p);
 

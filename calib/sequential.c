@@ -57,8 +57,9 @@ bool sequential_open(struct sequential *s, const struct sequential_options *o,
                                        &s->kernels, o->collect->pool,   NULL};
     s->stage = mem_alloc(items, sizeof *s->stage);
     s->made = mem_alloc(items, sizeof *s->made);
-    if (((s->stage && s->made) || err_set(err, ERR_MEMORY, "%zu tensors", items)) &&
-        find_stages(s, err))
+    if (!s->stage || !s->made)
+        err_set(err, ERR_MEMORY, "%zu tensors", items);
+    else if (find_stages(s, err))
         return true;
     sequential_close(s);
     return false;

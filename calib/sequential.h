@@ -1,16 +1,17 @@
-/* sequential.h - a file whose every linear is quantized for what the quantized linears before it feed it.
+/* sequential.h - a file whose linears are quantized for what the quantized ones before feed them.
  *
- * Stage by stage - what goes into q, k and v; into o; into gate and up; into down; layer by layer, and
- * last into the output - the text's windows go through the model as far as it is made: with
+ * Stage by stage (what goes into q, k and v; into o; into gate and up; into down; layer by layer,
+ * and last into the output) the text's windows go through the model as far as it is made: through
  * the decoded values of the file's own blocks, in f32.  What the stage's linears are fed is summed
- * up and quantized on (calib/calibrated.h), and the next stage's windows go through these.
- * Where the model ties them the embedding is the output, made last, and what looks tokens up
- * is the source's; an embedding of its own is made first, as all that is no linear.
+ * up, they are quantized on that (calib/calibrated.h), and the next stage's windows go through
+ * what they became.  Where the model ties them the embedding is the output, made last, and tokens
+ * are looked up in the source's; an embedding of its own is made first, as all that is no linear.
  *
- * A half layer is gone through two times, as far as each of its inputs, and once as a whole.
- * At most one stage's Hessian is in memory.  Stopped or killed a run goes on where it was: tensors
- * that are made stay in the file, and the streams and the sums of the stage in work in OUT.work.
- * Same bytes for any pool, however often it was stopped.
+ * A pass goes through a half layer, which is made, to the first input of the next, or from there to
+ * the second: about twice a forward pass in all.  One stage's Hessian is in memory.  A run that
+ * was stopped or killed goes on where it was: tensors that are made stay in the file, streams
+ * and the sums of the stage in work in OUT.work.  Same bytes for any pool, however often it was
+ * stopped.
  */
 #ifndef CALIB_SEQUENTIAL_H
 #define CALIB_SEQUENTIAL_H

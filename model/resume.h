@@ -1,9 +1,9 @@
 /* resume.h - which tensors of a file in the making are done, on file beside it (OUT.resume).
  *
- * A text of one line, the key, and a record a tensor, in the order in which they were made: which it
- * is, and what became of it.  A record is added when the tensor's bytes are on the disk.  The key is a hash of all that decides the bytes: a
- * journal of another key counts for nothing.  One writer at a time: the caller holds the
- * output's lock (core/sink.h).
+ * A text of one line, the key, and a record a tensor, in the order in which they were made: which
+ * it is, and what became of it.  A record is added when the tensor's bytes are on the disk.  The
+ * key is a hash of all that decides the bytes: a journal of another key counts for nothing.  One
+ * writer at a time: the caller holds the output's lock (core/sink.h).
  */
 #ifndef MODEL_RESUME_H
 #define MODEL_RESUME_H

@@ -67,11 +67,12 @@ bool make_allocate_check(const struct make_options *o, struct err *err)
                        "--like, --target-size and --target-bpw: one of them is enough");
     if (o->types && !read_types(type, o->types, err))
         return false;
-    if (!asked && (o->types || o->probe || o->sensitivity))
-        return err_set(err, ERR_USAGE, "%s is for --like, --target-size or --target-bpw",
-                       o->types   ? "--types"
-                       : o->probe ? "--probe"
-                                  : "--sensitivity");
+    const char *idle = o->types                     ? "--types"
+                       : o->probe && !o->sequential ? "--probe"
+                       : o->sensitivity             ? "--sensitivity"
+                                                    : NULL;
+    if (!asked && idle)
+        return err_set(err, ERR_USAGE, "%s is for --like, --target-size or --target-bpw", idle);
     if (asked && !o->calib)
         return err_set(err, ERR_USAGE,
                        "types are chosen by what calibration knows: --calib is "

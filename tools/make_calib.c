@@ -343,10 +343,10 @@ bool make_calib_key(const struct make_calib *m, const struct make_options *o,
 bool make_calib_run(struct make_calib *m, const char *path, const struct meta *meta,
                     const struct produce_item *item, size_t items,
                     const struct produce_options *options, struct produce_result *result,
-                    const struct session *s, struct err *err)
+                    struct err *err)
 {
     if (m->sequential.open)
-        return make_sequential_run(&m->sequential, path, meta, options, result, s, err);
+        return make_sequential_run(&m->sequential, path, meta, options, result, err);
     return produce_gguf(path, meta, item, items, options, result, err);
 }
 

@@ -59,7 +59,7 @@ bool make_calib_key(const struct make_calib *m, const struct make_options *o,
 bool make_calib_run(struct make_calib *m, const char *path, const struct meta *meta,
                     const struct produce_item *item, size_t items,
                     const struct produce_options *options, struct produce_result *result,
-                    const struct session *s, struct err *err);
+                    struct err *err);
 
 /* The output is there: the plan is as it was, and a store of its own is not needed any more. */
 void make_calib_made(struct make_calib *m);

@@ -87,13 +87,10 @@ void make_sequential_hash(const struct make_sequential *m, struct hash *h)
 
 bool make_sequential_run(struct make_sequential *m, const char *path, const struct meta *meta,
                          const struct produce_options *options, struct produce_result *result,
-                         const struct session *s, struct err *err)
+                         struct err *err)
 {
     m->calibrate.collect.progress = options->progress;
     const bool ok = sequential_gguf(&m->sequential, path, meta, options, result, err);
     m->calibrate.stays = !ok && produce_keeps(err);
-    if (m->sequential.found)
-        session_say(s, "found:  %zu of %zu stages were done by an earlier run\n",
-                    m->sequential.found, m->sequential.stages);
     return ok;
 }

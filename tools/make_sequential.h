@@ -36,6 +36,6 @@ void make_sequential_hash(const struct make_sequential *m, struct hash *h);
 /* As produce_gguf. */
 bool make_sequential_run(struct make_sequential *m, const char *path, const struct meta *meta,
                          const struct produce_options *options, struct produce_result *result,
-                         const struct session *s, struct err *err);
+                         struct err *err);
 
 #endif

@@ -1,0 +1,112 @@
+"""quern quantize --sequential beside the same made by hand: for every stage a file of what is quantized before it and the
+source's tensors, whose activations `quern calibrate --through` gathers and numpy sums up again in float64, and a plain
+quantization on them.
+
+usage: test_sequential.py BUILD_DIR
+"""
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+import gguf
+import h5py
+import numpy as np
+
+import activations
+import stock
+import tap
+
+BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
+QUERN = BUILD / "quern"
+GOLDEN = pathlib.Path("tests/golden/models")
+TEXT = pathlib.Path("LICENSE")
+CONTEXT = 512
+STAGES = (("attn_in", ("attn_q", "attn_k", "attn_v")), ("attn_out", ("attn_output",)), ("ffn_in", ("ffn_gate", "ffn_up")),
+          ("ffn_mid", ("ffn_down",)))
+
+
+def quern(*args):
+    done = subprocess.run([QUERN, *map(str, args)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"quern {' '.join(map(str, args))}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def compose(path, source, made, names):
+    """The source's file with the tensors of these names from the other: header and pairs are copied."""
+    a, b = gguf.GGUFReader(source), {t.name: t for t in gguf.GGUFReader(made).tensors}
+    tensors = [b[t.name] if t.name in names else t for t in a.tensors]
+    raw = pathlib.Path(source).read_bytes()
+    head, data = bytearray(raw[: min(t.field.offset for t in a.tensors)]), bytearray()
+    for t in tensors:
+        name = t.name.encode()
+        head += struct.pack("<Q", len(name)) + name + struct.pack("<I", len(t.shape))
+        head += struct.pack(f"<{len(t.shape)}Q", *t.shape) + struct.pack("<IQ", t.tensor_type, len(data))
+        data += t.data.tobytes()
+        data += bytes(-len(data) % 32)
+    path.write_bytes(head + bytes(-len(head) % 32) + data)
+    return path
+
+
+def hessian(h5, group):
+    with h5py.File(h5) as f:
+        cols = int(f[group].attrs["cols"])
+        h = np.zeros((cols, cols))
+        h[np.triu_indices(cols)] = f[group]["hessian"][0]
+    return h + np.triu(h, 1).T
+
+
+def windows(path):
+    with stock.Model(path, vocab_only=True) as model:
+        ids = np.array(model.tokenize(TEXT.read_bytes().rstrip(b"\n")))
+        ids = ids[: len(ids) // CONTEXT * CONTEXT].reshape(-1, CONTEXT)
+        if stock.lib.llama_vocab_get_add_bos(model.vocab):
+            ids[:, 0] = stock.lib.llama_vocab_bos(model.vocab)
+        return ids
+
+
+def sums_up(path, group):
+    model = activations.Llama(path)
+    inputs = [model.inputs(ids)[group] for ids in windows(path)]
+    return sum(x.T @ x for x in inputs) / sum(len(x) for x in inputs)
+
+
+def model_in_stages(name, numpy, tmp):
+    source, made = tmp / f"{name}.gguf", tmp / f"{name}-q4.gguf"
+    quern("convert", GOLDEN / name, "-o", source, "--type", "F32", "-q")
+    options = ["--type", "Q4_0", "--quality", "fast", "-q"]
+    quern("quantize", source, "-o", made, "--calib", TEXT, "--sequential", *options)
+    have = {t.name: t for t in gguf.GGUFReader(made).tensors}
+    layers = 1 + max(int(n.split(".")[1]) for n in have if n.startswith("blk."))
+    last = "output.weight" if "output.weight" in have else "token_embd.weight"
+    stages = [(f"blk.{i}.{g}", [f"blk.{i}.{t}.weight" for t in tensors]) for i in range(layers) for g, tensors in STAGES]
+    stages.append(("output_in", [last]))
+    linears = {t for _, tensors in stages for t in tensors}
+    done, same, worst, moved = set(have) - linears, [], 0.0, 0.0
+    for k, (group, tensors) in enumerate(stages):
+        prefix, h5, plain = compose(tmp / "prefix.gguf", source, made, done), tmp / "c.h5", tmp / "plain.gguf"
+        quern("calibrate", source, "-f", TEXT, "-o", h5, "--through", prefix, "-q", "--force")
+        quern("quantize", source, "-o", plain, "--calib", h5, *options, "--force")
+        other = {t.name: t for t in gguf.GGUFReader(plain).tensors}
+        same += [np.array_equal(other[t].data, have[t].data) for t in tensors]
+        if numpy:
+            want = sums_up(prefix, group)
+            worst = max(worst, float(np.linalg.norm(hessian(h5, group) - want) / np.linalg.norm(want)))
+            first = sums_up(source, group)
+            moved = max(moved, float(np.linalg.norm(first - want) / np.linalg.norm(want)))
+        done |= set(tensors)
+    tap.ok(all(same), f"{name}: every linear is the one made by hand", f"{sum(same)} of {len(same)} in {len(stages)} stages")
+    if numpy:
+        tap.ok(worst <= 3e-6, f"{name}: on a float64 X'X of the quantized prefix", f"{worst:.2g} <= 3e-6")
+        tap.ok(moved > 1e-3, f"{name}: which is another than the source's", f"{moved:.2g}")
+    quern("quantize", source, "-o", plain, "--calib", TEXT, *options, "--force")
+    other = {t.name: t for t in gguf.GGUFReader(plain).tensors}
+    tap.ok(any(not np.array_equal(other[t].data, have[t].data) for t in linears), f"{name}: and not the ordinary file")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    for each, with_numpy in (("llama", True), ("qwen2", False)):
+        tap.run(each, model_in_stages, each, with_numpy, pathlib.Path(folder))
+tap.done()
