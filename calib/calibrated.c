@@ -29,7 +29,7 @@ const struct factor *calibrated_factor(struct calibrated *c, const struct calib_
                                        struct err *err)
 {
     const bool tied = strcmp(tensor->out.name, "token_embd.weight") == 0;
-    const float *by_col = tensor->by_col;
+    const float *by_col = c->options.folded ? NULL : tensor->by_col;
     struct calibrated_factor *oldest = c->factor;
     for (struct calibrated_factor *f = c->factor; f < c->factor + CALIBRATED_FACTORS; f++) {
         if (f->group == group && f->matrix == matrix && f->tied == tied && f->by_col == by_col) {

@@ -20,6 +20,7 @@ enum { CALIBRATED_FACTORS = 2 };
 struct calibrated_options {
     bool importance_only; /* no GPTQ: plain search with importance */
     struct gptq_options gptq;
+    bool folded; /* stores are of what the folded model's linears are fed (model/fold.h) */
     const struct calib_store *gradients; /* where those of outputs are; NULL: in the store */
 };
 

@@ -73,7 +73,7 @@ void sequential_close(struct sequential *s)
 }
 
 /* Bytes that BLAS, HDF5 and the program itself take, and the tiles of a thread. */
-enum { LIBRARIES = 32 << 20, THREAD = 4 << 20 };
+enum { LIBRARIES = 24 << 20, THREAD = 4 << 20 };
 
 struct collect_needs sequential_needs(const struct sequential *s)
 {
@@ -115,8 +115,8 @@ static bool replace(struct sequential *s, struct err *err)
         if (!tensor_size(t, &t->bytes, err))
             return false;
         t->data = s->map.data + gguf_write_place(w, i);
-        if (!known)
-            weights_replace(s->o->weights, t);
+        if (!known && !weights_replace(s->o->weights, t, &s->kernels, err))
+            return false;
     }
     return true;
 }

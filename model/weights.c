@@ -83,7 +83,22 @@ static const float *read_vector(struct weights *w, const struct tensor *t, const
     return NULL;
 }
 
-/* Finds one tensor of the row; layer -1: it belongs to none. */
+/* The tensor becomes that one of the row; layer -1: it belongs to none. */
+static bool put(struct weights *w, const struct arch_tensor *a, int64_t layer,
+                const struct tensor *t, const struct kernels *k, struct err *err)
+{
+    char *base = layer < 0 ? (char *)w : (char *)&w->layer[layer];
+    void *to = base + place_of(a->name)->at;
+    if (t->dims > 1) {
+        *(const struct tensor **)to = t;
+        return true;
+    }
+    const float *vector = read_vector(w, t, k, err);
+    *(const float **)to = vector;
+    return vector != NULL;
+}
+
+/* Finds one tensor of the row. */
 static bool find_one(struct weights *w, const struct arch_tensor *a, int64_t layer,
                      const struct kernels *k, struct err *err)
 {
@@ -95,17 +110,7 @@ static bool find_one(struct weights *w, const struct arch_tensor *a, int64_t lay
         return a->optional || err_set(err, ERR_FORMAT, "tensor '%s' is missing", name);
     for (; dims < ARCH_DIMS_MAX && a->shape[dims] != ARCH_NONE; dims++)
         shape[dims] = arch_dim_size(a->shape[dims], &w->hparams);
-    if (!check(t, shape, dims, err))
-        return false;
-    char *base = layer < 0 ? (char *)w : (char *)&w->layer[layer];
-    void *to = base + place_of(a->name)->at;
-    if (dims > 1) {
-        *(const struct tensor **)to = t;
-        return true;
-    }
-    const float *vector = read_vector(w, t, k, err);
-    *(const float **)to = vector;
-    return vector != NULL;
+    return check(t, shape, dims, err) && put(w, a, layer, t, k, err);
 }
 
 static bool find_all(struct weights *w, const struct kernels *k, struct err *err)
@@ -195,16 +200,15 @@ bool weights_open(struct weights *w, const struct checkpoint *c, const struct ke
     return err_wrap(err, "%s", c->path);
 }
 
-void weights_replace(struct weights *w, const struct tensor *t)
+bool weights_replace(struct weights *w, const struct tensor *t, const struct kernels *k,
+                     struct err *err)
 {
     const struct arch_tensor *a;
     int64_t layer;
-    for (size_t i = 0; (a = arch_tensor_at(w->arch, i)) != NULL; i++) {
-        if (a->shape[1] == ARCH_NONE || !name_match(a->name, t->name, &layer))
-            continue;
-        char *base = strstr(a->name, "%d") ? (char *)&w->layer[layer] : (char *)w;
-        *(const struct tensor **)(void *)(base + place_of(a->name)->at) = t;
-    }
+    for (size_t i = 0; (a = arch_tensor_at(w->arch, i)) != NULL; i++)
+        if (name_match(a->name, t->name, &layer))
+            return put(w, a, layer, t, k, err);
+    return true;
 }
 
 void weights_close(struct weights *w)

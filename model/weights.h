@@ -44,8 +44,10 @@ bool weights_open(struct weights *w, const struct checkpoint *c, const struct ke
                   struct err *err);
 void weights_close(struct weights *w);
 
-/* From here on t is the matrix that has its name, in any type but of the same shape; t must stay.
- * Where no matrix has that name nothing is changed. */
-void weights_replace(struct weights *w, const struct tensor *t);
+/* From here on the model has t in place of its tensor of that name, with the same shape in any type; a
+ * matrix must stay.  A tensor that no part of the model is changes nothing.  Fails with ERR_NUMERIC (a
+ * vector that is not finite) or ERR_MEMORY. */
+bool weights_replace(struct weights *w, const struct tensor *t, const struct kernels *k,
+                     struct err *err);
 
 #endif

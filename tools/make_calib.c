@@ -57,12 +57,9 @@ bool make_calib_check(struct make_calib *m, const struct make_options *o, struct
     if (o->calib && o->imatrix)
         return err_set(err, ERR_USAGE,
                        "--calib and --imatrix both have the importance: one of them is enough");
-    if (o->sequential && o->calib && m->method != MAKE_GPTQ)
-        return err_set(
-            err, ERR_USAGE,
-            "--sequential goes with --method gptq, not %s, which is done with the inputs "
-            "before it begins",
-            method_name[m->method]);
+    if (o->sequential && o->calib && !has_gptq(m))
+        return err_set(err, ERR_USAGE, "--sequential goes with --method gptq or awq+gptq, not %s",
+                       method_name[m->method]);
     return make_sequential_check(&m->sequential, o, err);
 }
 
@@ -126,7 +123,8 @@ static bool open_store(struct make_calib *m, const struct make_options *o, const
     if (text && !o->out)
         return err_set(err, ERR_USAGE, "%s: a text is calibrated beside the output: -o is needed",
                        o->calib);
-    if (text && m->sequential.wanted && !make_allocate_wanted(o) && !(o->salient > 0.0))
+    if (text && m->sequential.wanted && !has_awq(m) && !make_allocate_wanted(o) &&
+        !(o->salient > 0.0))
         return true; /* it is run through as the file is made */
     return (!text || make_store(m, o, s, err)) &&
            calib_store_open(&m->store, text ? m->own : o->calib, err) &&
@@ -147,8 +145,8 @@ bool make_calib_open(struct make_calib *m, const struct make_options *o, const s
         return err_set(err, ERR_USAGE,
                        "%s: has importance alone; --method %s needs Hessians, --method rtn not",
                        o->calib, method_name[m->method]);
-    if (m->sequential.wanted)
-        options.gradients = store->path ? store : NULL;
+    options.folded = m->sequential.wanted;
+    options.gradients = m->sequential.wanted && store->path ? store : NULL;
     return calibrated_open(&m->calibrated, store, &options, &s->kernels, s->pool, err);
 }
 
@@ -186,14 +184,14 @@ bool make_calib_use(struct make_calib *m, struct plan *plan, struct produce_item
 {
     size_t quantized = 0, found = 0, encoded = 0;
     const char *missing = NULL;
+    if (m->store.path && has_awq(m) && !fold(m, plan, item, meta, s, err))
+        return false;
     if (m->sequential.open) {
         calibrated_turn(&m->calibrated, NULL); /* stores come with the stages */
         return make_sequential_use(&m->sequential, &m->calibrated, item, plan->tensors, s, err);
     }
     if (!m->store.path)
         return true;
-    if (has_awq(m) && !fold(m, plan, item, meta, s, err))
-        return false;
     for (size_t i = 0; i < plan->tensors; i++) {
         if (item[i].dtype->class != DTYPE_QUANTIZED)
             continue;
@@ -257,11 +255,13 @@ bool make_calib_raise(const struct make_calib *m, const struct make_options *o,
 
 const char *make_calib_name(const struct make_calib *m)
 {
-    static const char *const fast[] = {"rtn", "gptq, fast", "awq", "awq+gptq, fast"};
-    if (m->sequential.wanted)
-        return m->fast ? "gptq, fast, sequential" : "gptq, best, sequential";
-    static const char *const best[] = {"rtn", "gptq, best", "awq", "awq+gptq, best"};
-    return m->fast ? fast[m->method] : best[m->method];
+    static const char *const name[][4] = {
+        {"rtn", "gptq, best", "awq", "awq+gptq, best"},
+        {"rtn", "gptq, fast", "awq", "awq+gptq, fast"},
+        {"", "gptq, best, sequential", "", "awq+gptq, best, sequential"},
+        {"", "gptq, fast, sequential", "", "awq+gptq, fast, sequential"},
+    };
+    return name[2 * m->sequential.wanted + m->fast][m->method];
 }
 
 bool make_calib_keys(const struct make_calib *m, struct plan *plan, struct meta *meta,

@@ -6,7 +6,7 @@ text=$root/LICENSE
 sequential() { # OUT ARGUMENT...
     to=$1
     shift
-    run quantize "$in/small.gguf" -o "$out/$to" --type Q4_0 --sequential --quality fast "$@"
+    run quantize "$in/small.gguf" -o "$out/$to" --type Q4_0 --method gptq --sequential --quality fast "$@"
 }
 
 sequential a.gguf --calib "$text" --no-table
@@ -18,7 +18,7 @@ for threads in 1 5; do
     sequential "$threads.gguf" --calib "$text" --threads $threads -q
     ok "$threads threads: the same bytes" cmp "$out/a.gguf" "$out/$threads.gguf"
 done
-run quantize "$golden/qwen2" -o "$out/folder.gguf" --type Q4_0 --sequential --quality fast --calib "$text" -q
+run quantize "$golden/qwen2" -o "$out/folder.gguf" --type Q4_0 --method gptq --sequential --quality fast --calib "$text" -q
 ok "of a folder: the same bytes" cmp "$out/a.gguf" "$out/folder.gguf"
 ok "calibrate" "$quern" calibrate "$in/small.gguf" -f "$text" -o "$in/calib.h5" -q
 sequential both.gguf --calib "$in/calib.h5" --probe "$text" -q
@@ -29,17 +29,23 @@ prints "the report has the method" '"method": "gptq, fast, sequential"'
 prints "and the check" '"kl_mean"'
 ! cmp -s "$out/a.gguf" "$out/gradients.gguf"
 result $? "gradients change the file"
-run quantize "$in/small.gguf" -o "$out/ordinary.gguf" --type Q4_0 --calib "$text" --quality fast -q
+run quantize "$in/small.gguf" -o "$out/ordinary.gguf" --type Q4_0 --method gptq --calib "$text" --quality fast -q
 ! cmp -s "$out/a.gguf" "$out/ordinary.gguf" && [ "$(wc -c <"$out/a.gguf")" -eq "$(wc -c <"$out/ordinary.gguf")" ]
 result $? "an ordinary file has other bytes, as many"
 sequential like.gguf --like Q4_0 --calib "$text" --types Q4_0,Q5_0,Q8_0 --recipe-out "$out/types.txt" -q
 sequential types.gguf --recipe "$out/types.txt" --calib "$text" -q
 ok "types by budget, then in sequence" cmp "$out/like.gguf" "$out/types.gguf"
+for threads in 1 5; do
+    sequential "awq$threads.gguf" --calib "$text" --method awq+gptq --threads $threads -q
+done
+ok "awq+gptq: the same bytes for any threads" cmp "$out/awq1.gguf" "$out/awq5.gguf"
+sequential awq.gguf --calib "$in/calib.h5" --probe "$text" --method awq+gptq -q
+ok "and for a calib.h5 of the same text" cmp "$out/awq1.gguf" "$out/awq.gguf"
 rm "$out"/*
 
 # Killed at random points, it goes on; now and then a part of what it left is gone, too.
 head -c 7000 "$root/examples/calibration.txt" >"$in/text"
-set -- quantize "$demo" --type Q3_K_M --sequential --quality fast --calib "$in/text"
+set -- quantize "$demo" --type Q3_K_M --method gptq --sequential --quality fast --calib "$in/text"
 ok "in one go" "$quern" "$@" -o "$out/a.gguf" -q
 kills=0
 for pause in $(python3 -c 'import random; print(*["%.2f" % random.uniform(0.1, 1) for _ in range(10)])'); do
@@ -85,8 +91,8 @@ wrong "a text shorter than a window" 1 'short: the text has [0-9]+ tokens, and a
 wrong "such a text beside a calib.h5" 1 'short: the text has' --calib "$in/calib.h5" --probe "$in/short"
 wrong "a text that is not there" 1 'nowhere: ' --calib "$in/nowhere"
 wrong "the calibration of another model" 1 'of another model' --calib "$in/other.h5" --probe "$text"
-wrong "awq" 2 'goes with --method gptq, not awq\+gptq' --calib "$text" --method awq+gptq
-wrong "rtn" 2 'goes with --method gptq, not rtn' --calib "$text" --method rtn
+wrong "awq alone" 2 'goes with --method gptq or awq\+gptq, not awq$' --calib "$text" --method awq
+wrong "rtn" 2 'goes with --method gptq or awq\+gptq, not rtn' --calib "$text" --method rtn
 wrong "an importance matrix as well" 2 'one of them is enough' --calib "$text" --imatrix "$text"
 wrong "an output that is there" 2 'exists already' --calib "$text" -o "$in/calib.h5"
 finish

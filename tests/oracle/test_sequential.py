@@ -26,6 +26,12 @@ CONTEXT = 512
 STAGES = (("attn_in", ("attn_q", "attn_k", "attn_v")), ("attn_out", ("attn_output",)), ("ffn_in", ("ffn_gate", "ffn_up")),
           ("ffn_mid", ("ffn_down",)))
 
+# A child's peak begins with its parent's, and this process is large.
+PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"""
+
 
 def quern(*args):
     done = subprocess.run([QUERN, *map(str, args)], capture_output=True, text=True)
@@ -76,7 +82,7 @@ def sums_up(path, group):
 def model_in_stages(name, numpy, tmp):
     source, made = tmp / f"{name}.gguf", tmp / f"{name}-q4.gguf"
     quern("convert", GOLDEN / name, "-o", source, "--type", "F32", "-q")
-    options = ["--type", "Q4_0", "--quality", "fast", "-q"]
+    options = ["--type", "Q4_0", "--quality", "fast", "--method", "gptq", "-q"]
     quern("quantize", source, "-o", made, "--calib", TEXT, "--sequential", *options)
     have = {t.name: t for t in gguf.GGUFReader(made).tensors}
     layers = 1 + max(int(n.split(".")[1]) for n in have if n.startswith("blk."))
@@ -106,7 +112,38 @@ def model_in_stages(name, numpy, tmp):
     tap.ok(any(not np.array_equal(other[t].data, have[t].data) for t in linears), f"{name}: and not the ordinary file")
 
 
+def folded(tmp):
+    """With awq the model that runs is the folded one: its first inputs are the source's, over the factors."""
+    source, h5 = tmp / "qwen2.gguf", tmp / "a.h5"
+    options = ["--type", "Q4_0", "--quality", "fast", "--method", "awq+gptq", "-q"]
+    quern("calibrate", source, "-f", TEXT, "-o", h5, "-q")
+    quern("quantize", source, "-o", tmp / "awq.gguf", "--calib", h5, *options)
+    quern("quantize", source, "-o", tmp / "awq-s.gguf", "--calib", h5, "--probe", TEXT, "--sequential", *options)
+    a, b = ({t.name: t.data for t in gguf.GGUFReader(tmp / f).tensors} for f in ("awq.gguf", "awq-s.gguf"))
+    same = {n: float((a[n] == b[n]).mean()) for n in a}
+    tap.ok(all(same[n] == 1 for n in a if a[n].ndim == 1), "awq+gptq: the same factors as without")
+    tap.ok(all(same[f"blk.0.attn_{t}.weight"] > 0.99 for t in "qkv"), "the first linears are those without", str(same["blk.0.attn_q.weight"]))
+    tap.ok(all(0.6 < same[f"blk.1.{t}.weight"] < 1 for t in ("attn_q", "ffn_up", "ffn_down")), "later ones are others, but not much",
+           f"{same['blk.1.ffn_down.weight']:.2f} of the bytes are the same")
+
+
+def memory(tmp):
+    """What is stated before the work bounds what the process had in memory, beside the two mapped models."""
+    source, out = tmp / "f32.gguf", tmp / "m.gguf"
+    text = tmp / "text"
+    text.write_bytes(pathlib.Path("examples/calibration.txt").read_bytes()[:5000])
+    quern("convert", "examples/demo", "-o", source, "--type", "F32", "-q")
+    done = subprocess.run([sys.executable, "-c", PEAK, QUERN, "quantize", source, "-o", out, "--type", "Q3_K_M", "--method", "gptq",
+                           "--quality", "fast", "--calib", text, "--sequential", "--no-table"], capture_output=True, text=True)
+    line = next(l for l in done.stderr.splitlines() if l.startswith("memory: "))
+    stated = float(line.split()[1]) * {"KiB": 1 << 10, "MiB": 1 << 20}[line.split()[2]]
+    peak = int(done.stdout.split()[-1]) - source.stat().st_size - out.stat().st_size
+    tap.ok(peak <= stated, "memory is what was stated", f"{peak / 2**20:.1f} of {stated / 2**20:.1f} MiB")
+
+
 with tempfile.TemporaryDirectory() as folder:
     for each, with_numpy in (("llama", True), ("qwen2", False)):
         tap.run(each, model_in_stages, each, with_numpy, pathlib.Path(folder))
+    tap.run("folded", folded, pathlib.Path(folder))
+    tap.run("memory", memory, pathlib.Path(folder))
 tap.done()
