@@ -175,12 +175,23 @@ static void encode(void *arg, size_t row, const float *x, size_t rows, uint8_t *
     *plain_loss += sums.rounding * c->gptq.factor->mean;
 }
 
+/* A factor that several matrices share counts with each: it is little beside their rows. */
+static struct produce_work work(const void *arg, const struct produce_item *item)
+{
+    enum { PLAIN_BYTES = 70000000 }; /* a second, of the types' own encoders */
+    const struct calibrated *c = arg;
+    const size_t cols = (size_t)tensor_cols(&item->tensor->out);
+    return (struct produce_work){
+        (uint64_t)(PLAIN_BYTES * factor_seconds(cols)),
+        1 + (uint64_t)(PLAIN_BYTES * gptq_row_seconds(&c->options.gptq, cols))};
+}
+
 bool calibrated_open(struct calibrated *c, const struct calib_store *store,
                      const struct calibrated_options *options, const struct kernels *kernels,
                      struct pool *pool, struct err *err)
 {
     *c = (struct calibrated){.store = store, .kernels = kernels, .pool = pool, .options = *options};
-    c->encoder = (struct produce_encoder){GPTQ_ROWS, begin, encode, end, c};
+    c->encoder = (struct produce_encoder){GPTQ_ROWS, begin, encode, end, work, c};
     c->scratch = mem_alloc((size_t)pool_threads(pool), sizeof *c->scratch);
     return c->scratch || err_set(err, ERR_MEMORY, "scratch of %d threads", pool_threads(pool));
 }

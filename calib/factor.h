@@ -45,6 +45,12 @@ struct factor {
 bool factor_open(struct factor *f, const float *upper, size_t cols, const struct factor_options *o,
                  struct pool *pool, struct err *err);
 
+/* Seconds of a core that it takes, about: for a progress alone. */
+static inline double factor_seconds(size_t cols)
+{
+    return 2e-11 * (double)cols * (double)cols * (double)cols;
+}
+
 /* A zeroed or closed factor is allowed. */
 void factor_close(struct factor *f);
 

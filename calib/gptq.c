@@ -79,6 +79,19 @@ static bool fill(struct gptq *g, struct err *err)
     return true;
 }
 
+static unsigned sweeps_of(const struct gptq_options *o, size_t cols)
+{
+    return o->fast ? 0 : o->sweeps ? o->sweeps : GPTQ_SWEEPS - (cols >= GPTQ_WIDE);
+}
+
+/* From tests/bench/gptq_bench.c, of AVX-512: what each column takes, and that times the columns. */
+double gptq_row_seconds(const struct gptq_options *options, size_t cols)
+{
+    const double first = options->fast ? 85e-9 : 185e-9;
+    const double each = options->fast ? 5.7e-11 : 7e-11 * sweeps_of(options, cols);
+    return (double)cols * (first + each * (double)cols);
+}
+
 bool gptq_open(struct gptq *g, const struct factor *f, enum dtype_id dtype,
                const struct gptq_options *options, const struct kernels *kernels, struct err *err)
 {
@@ -88,9 +101,7 @@ bool gptq_open(struct gptq *g, const struct factor *f, enum dtype_id dtype,
                        .kernels = kernels,
                        .dtype = dtype_get(dtype),
                        .engine = engine,
-                       .sweeps = options->fast     ? 0
-                                 : options->sweeps ? options->sweeps
-                                                   : GPTQ_SWEEPS - (f->cols >= GPTQ_WIDE),
+                       .sweeps = sweeps_of(options, f->cols),
                        .passes = GPTQ_PASSES,
                        .tries = options->fast ? 1 : GPTQ_TRIES};
     if (!g->shape)

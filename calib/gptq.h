@@ -88,4 +88,7 @@ void gptq_scratch_close(struct gptq_scratch *s);
 void gptq_rows(const struct gptq *g, const float *w, size_t rows, uint8_t *blocks,
                struct gptq_scratch *s, struct gptq_sums *sums);
 
+/* Seconds of a core that a row takes, about: for a progress alone. */
+double gptq_row_seconds(const struct gptq_options *options, size_t cols);
+
 #endif

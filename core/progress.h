@@ -12,7 +12,7 @@ struct progress {
     void (*show)(struct progress *p, const char *what);
     void *context;
     uint64_t done, total; /* bytes of source, or what `unit` says */
-    const char *unit;     /* "tokens"; NULL: bytes */
+    const char *unit;     /* "tokens"; NULL: bytes; "": what is no one's to count, only a share */
 };
 
 /* `what` names the piece now in work; `more` bytes (or units) are done. */

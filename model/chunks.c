@@ -146,7 +146,7 @@ bool chunks_for(struct chunks *c, const struct chunk_rows *all, chunk_fn work, v
             if (!merge(total, &c->part[i], err))
                 return false;
         const size_t rows = first_row(&b, b.first + n) - first_row(&b, b.first);
-        progress_step(progress, all->name, (uint64_t)rows * all->row_bytes);
+        progress_step(progress, all->name, rows * (all->work ? all->work : all->row_bytes));
     }
     return true;
 }

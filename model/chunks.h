@@ -57,6 +57,7 @@ void chunks_close(struct chunks *c);
 struct chunk_rows {
     const char *name; /* for the progress, */
     size_t rows, cols, row_bytes;
+    uint64_t work;  /* of a row, for the progress; 0: its bytes */
     uint64_t place; /* where in a file they are written to, or 0: one by one, then, for a chunk may
                        have more than the buffers for floats hold */
 };

@@ -155,6 +155,17 @@ static void produce_rows(void *arg, size_t in_matrix, size_t rows, const struct 
         release_rows(j, j->item->tensor->source, row, row + rows);
 }
 
+/* With an encoder a matrix, else the whole tensor. */
+static struct produce_work work_of(const struct produce_item *item)
+{
+    const struct tensor *out = &item->tensor->out;
+    size_t row = 0;
+    if (item->encoder && !can_copy(item))
+        return item->encoder->work(item->encoder->arg, item);
+    dtype_row_bytes(item->dtype, tensor_cols(out), &row, NULL);
+    return (struct produce_work){0, row};
+}
+
 /* All rows at once, or with an encoder of the item's matrix by matrix. */
 static bool produce_matrices(struct job *j, struct chunks *chunks, struct chunk_part *total,
                              struct produce_result *r, struct err *err)
@@ -162,6 +173,7 @@ static bool produce_matrices(struct job *j, struct chunks *chunks, struct chunk_
     const struct produce_encoder *encoder = j->copy ? NULL : j->item->encoder;
     const size_t matrices = encoder ? j->item->matrices : 1, rows = j->rows / matrices;
     const uint64_t place = gguf_write_place(j->writer, j->index);
+    const struct produce_work work = work_of(j->item);
     bool ok = true;
     for (size_t m = 0; ok && m < matrices; m++) {
         bool plain = !encoder;
@@ -170,11 +182,13 @@ static bool produce_matrices(struct job *j, struct chunks *chunks, struct chunk_
             return false;
         j->encoder = plain ? NULL : encoder;
         r->plain += encoder && plain;
+        progress_step(j->o->progress, j->item->tensor->out.name, work.begin);
         const struct chunk_rows all = {
             .name = j->item->tensor->out.name,
             .rows = rows,
             .cols = j->cols,
             .row_bytes = j->row_bytes,
+            .work = work.row,
             .place = j->encoder ? 0 : place + (uint64_t)j->first * j->row_bytes,
         };
         ok = chunks_for(chunks, &all, produce_rows, j, j->o->progress, total, err);
@@ -286,11 +300,12 @@ static bool open_output(struct produce *p, const char *path, const struct meta *
            resume_open(&p->resume, path, o->resume, found, p->result, p->done, p->items, err);
 }
 
-/* What a tensor takes of the file. */
-static uint64_t bytes_of(const struct produce *p, size_t i)
+/* Of the progress. */
+static uint64_t work_of_all(const struct produce_item *item)
 {
-    return (i + 1 < p->items ? gguf_write_place(&p->writer, i + 1) : p->writer.bytes) -
-           gguf_write_place(&p->writer, i);
+    const struct produce_work w = work_of(item);
+    return w.begin * (item->matrices ? item->matrices : 1) +
+           w.row * tensor_rows(&item->tensor->out);
 }
 
 bool produce_open(struct produce *p, const char *path, const struct meta *meta,
@@ -313,10 +328,11 @@ bool produce_open(struct produce *p, const char *path, const struct meta *meta,
         return false;
     }
     if (options->progress) {
-        options->progress->total = p->writer.bytes - p->writer.data;
-        options->progress->done = 0;
-        for (size_t i = 0; i < items; i++)
-            options->progress->done += p->done[i] ? bytes_of(p, i) : 0;
+        options->progress->total = options->progress->done = 0;
+        for (size_t i = 0; i < items; i++) {
+            options->progress->total += work_of_all(&item[i]);
+            options->progress->done += p->done[i] ? work_of_all(&item[i]) : 0;
+        }
     }
     return true;
 }

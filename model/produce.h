@@ -23,6 +23,12 @@
 struct produce_item;
 struct produce_result;
 
+/* What a matrix takes, for the progress: before its first row, and each row; in bytes that the types'
+ * own encoders would write in that time. */
+struct produce_work {
+    uint64_t begin, row;
+};
+
 /* An encoder that knows more of a matrix than its rows.  begin and end are called from one
  * thread, matrix by matrix in the order of the items; rows between them, from many.  What is found
  * does not depend on the split of rows into calls. */
@@ -36,6 +42,7 @@ struct produce_encoder {
     void (*rows)(void *arg, size_t row, const float *x, size_t rows, uint8_t *blocks, int thread,
                  double *loss, double *plain_loss);
     void (*end)(void *arg);
+    struct produce_work (*work)(const void *arg, const struct produce_item *item);
     void *arg;
 };
 
@@ -66,7 +73,7 @@ struct produce_options {
     const struct checkpoint *source; /* that the plan was made of */
     const struct kernels *kernels;
     struct pool *pool;
-    struct progress *progress; /* may be NULL; in bytes of output */
+    struct progress *progress; /* may be NULL; in bytes of output, or as if (produce_work) */
     bool allow_nan;
     bool force;         /* overwrite */
     const char *resume; /* NULL, or a hash of all that decides the data (core/hash.h): the work can

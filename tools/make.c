@@ -343,8 +343,11 @@ static bool make_file(struct make *m, struct make_report *report, struct err *er
                                       .allow_nan = m->o->allow_nan,
                                       .force = m->s->common.force};
     const double start = m->s->progress.clock();
-    if (!make_calib_run(&m->calib, m->o->out, &m->meta, m->item, m->plan.tensors, &o, m->result,
-                        err))
+    m->s->progress.base.unit = o.resume ? "" : NULL; /* not all bytes take the same time */
+    const bool ok = make_calib_run(&m->calib, m->o->out, &m->meta, m->item, m->plan.tensors, &o,
+                                   m->result, err);
+    m->s->progress.base.unit = NULL;
+    if (!ok)
         return err->code == ERR_STOPPED && o.resume
                    ? err_set(err, ERR_STOPPED, "stopped; the same command goes on from here")
                : err->code == ERR_NUMERIC ? err_wrap(err, "%s", m->o->source)

@@ -86,17 +86,20 @@ int term_width(FILE *f)
 }
 
 /* "42 %  312 MB/s  1 min 05 s left", or without a known end "5.20 MiB  312 MB/s"; in tokens
- * "42 %  512 tokens/s  1 min 05 s left". */
+ * "42 %  512 tokens/s  1 min 05 s left"; in what has no name "42 %  1 min 05 s left". */
 static void print_state(const struct term_progress *p, double seconds, char *text, size_t room)
 {
     const double done = (double)p->base.done, total = (double)p->base.total;
     const double rate = seconds > 0 ? done / seconds : 0;
     const char *unit = p->base.unit ? p->base.unit : "MB";
-    const double shown = p->base.unit ? rate : rate / 1e6;
     char part[TERM_TEXT];
-    if (total > 0)
+    const double shown = p->base.unit ? rate : rate / 1e6;
+    const char *left = rate > 0 ? term_duration((total - done) / rate, part) : "?";
+    if (total > 0 && *unit)
         snprintf(text, room, "%3.0f %%  %4.0f %s/s  %s left", floor(100 * done / total), shown,
-                 unit, rate > 0 ? term_duration((total - done) / rate, part) : "?");
+                 unit, left);
+    else if (total > 0)
+        snprintf(text, room, "%3.0f %%  %s left", floor(100 * done / total), left);
     else
         snprintf(text, room, "%s  %.0f %s/s",
                  (p->base.unit ? term_count : term_size)(p->base.done, part), shown, unit);

@@ -54,6 +54,24 @@ static bool produce_backwards(const char *path, const struct meta *meta,
     return ok;
 }
 
+/* An encoder that leaves all to the types' own, and says that it takes long. */
+static bool begin(void *arg, const struct produce_item *item, size_t matrix, bool *plain,
+                  struct produce_result *r, struct err *err)
+{
+    (void)arg, (void)item, (void)matrix, (void)r, (void)err;
+    return *plain = true;
+}
+
+static void end(void *arg) { (void)arg; }
+
+static struct produce_work work(const void *arg, const struct produce_item *item)
+{
+    (void)arg;
+    return (struct produce_work){1000, tensor_cols(&item->tensor->out)};
+}
+
+static const struct produce_encoder encoder = {1, begin, NULL, end, work, NULL};
+
 /* Every tensor of two dimensions becomes `type`, with `threads` threads. */
 static void produce(const char *path, enum dtype_id type, int threads, unsigned cpu, bool backwards)
 {
@@ -72,12 +90,15 @@ static void produce(const char *path, enum dtype_id type, int threads, unsigned 
     for (size_t i = 0; i < plan.tensors; i++)
         item[i] = (struct produce_item){
             &plan.tensor[i], plan.tensor[i].keep ? plan.tensor[i].out.dtype : dtype_get(type), NULL,
-            0, NULL};
+            1, plan.tensor[i].keep || i % 2 ? NULL : &encoder};
     meta_copy(&meta, &plan.meta);
-    const struct produce_options o = {.source = &c, .kernels = &k, .pool = pool, .force = true};
+    struct progress progress = {0};
+    const struct produce_options o = {
+        .source = &c, .kernels = &k, .pool = pool, .progress = &progress, .force = true};
     if (!(backwards ? produce_backwards : produce_gguf)(path, &meta, item, plan.tensors, &o, result,
                                                         &err))
         fail_msg("%s", err.text);
+    assert_true(progress.total > 1000 && progress.done == progress.total);
     uint64_t bytes = 0;
     assert_true(produce_size(&meta, item, plan.tensors, &bytes, &err));
     struct map m;

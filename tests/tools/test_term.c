@@ -125,6 +125,23 @@ static void bar_shows_share_rate_and_time_left(void **state)
     free(text);
 }
 
+static void what_has_no_name_has_no_rate(void **state)
+{
+    (void)state;
+    struct term_progress p;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_progress(&p, true, 90, &text, &size);
+    p.base.unit = "";
+    progress_step(&p.base, "first", 0);
+    now += 2;
+    progress_step(&p.base, "blk.0.attn_q.weight", 250000000);
+    fclose(f);
+    assert_string_equal(text,
+                        "\r[#####---------------]  25 %  6.00 s left  blk.0.attn_q.weight\033[K");
+    free(text);
+}
+
 static void bar_is_redrawn_ten_times_a_second_at_most(void **state)
 {
     (void)state;
@@ -200,6 +217,7 @@ int main(void)
         cmocka_unit_test(text_is_cut_in_its_middle),
         cmocka_unit_test(what_is_not_text_does_no_harm),
         cmocka_unit_test(bar_shows_share_rate_and_time_left),
+        cmocka_unit_test(what_has_no_name_has_no_rate),
         cmocka_unit_test(bar_is_redrawn_ten_times_a_second_at_most),
         cmocka_unit_test(a_file_gets_few_plain_lines),
         cmocka_unit_test(new_work_starts_anew_and_quiet_is_quiet),
