@@ -1,10 +1,10 @@
 """KL divergence to f16 of `quern quantize` beside stock llama.cpp with an importance matrix, at the same bytes.
 
-usage: quality_bench.py BUILD_DIR --shared DIR [--types Q2_K,...] [--sides stock,imatrix,gptq,like] [--texts novels,wiki]
-                        [--work DIR] [--exact] [--threads 2] [--extra OPTIONS]
+usage: quality_bench.py BUILD_DIR --shared DIR [--types Q2_K,...] [--sides stock,imatrix,same,like] [--texts novels,wiki]
+                        [--work DIR] [--method awq+gptq] [--exact] [--threads 2] [--extra OPTIONS]
 
 Both sides learn from the same text (text/calib_novels.txt in DIR): stock by its importance matrix, quern by
-`quern calibrate`.  stock: llama-quantize; imatrix: the same with the matrix; gptq: quern, the types of the same mix;
+`quern calibrate`.  stock: llama-quantize; imatrix: the same with the matrix; same: quern, the types of the same mix;
 like: quern, types of its own choice in no more bytes.  All files are run by stock llama.cpp: 30 windows of
 eval_novels.txt behind its first 120,000 bytes and the first 100 kB of wiki.test.raw, 512 tokens each, the second half
 scored as llama-perplexity does.  --exact adds `quern eval --exact`: f32 activations, where stock rounds them to eight
@@ -23,7 +23,7 @@ import time
 import numpy as np
 
 CONTEXT = 512
-SIDES = {"stock": "stock", "imatrix": "stock + imatrix", "gptq": "quern, same types", "like": "quern, same bytes"}
+SIDES = {"stock": "stock", "imatrix": "stock + imatrix", "same": "quern, same types", "like": "quern, same bytes"}
 
 
 def log_softmax(x):
@@ -65,9 +65,9 @@ class Bench:
             self.run(self.quern, "convert", self.model, "-o", self.source, "--type", "F16", "-q")
         if not self.matrix.exists() and "imatrix" in self.args.sides:
             self.known["seconds imatrix"] = self.script("stock_calibrate.py", self.source, learn, self.matrix, self.args.windows, self.args.threads)
-        if not self.calib.exists() and {"gptq", "like"} & set(self.args.sides):
+        if not self.calib.exists() and {"same", "like"} & set(self.args.sides):
             self.known["seconds calibrate"] = self.run(self.quern, "calibrate", self.source, "-f", learn, "-o", self.calib, "--chunks", self.args.windows, "--gradients",
-                                                      "-t", self.args.threads, "--force", "-q")
+                                                      "--gradient-chunks", max(1, self.args.windows // 2), "-t", self.args.threads, "--force", "-q")
         parts = {"novels": ("eval_novels.txt", 120000, None, 30), "wiki": ("wiki.test.raw", 0, 100000, None)}
         self.texts = {}
         for name in self.args.texts:
@@ -91,7 +91,7 @@ class Bench:
             if side == "like":
                 learn = self.shared / "text/calib_novels.txt"
                 options = ["--like", kind, "--probe", learn, "--sensitivity", self.work / "sensitivity.json"]
-            seconds = self.run(self.quern, "quantize", self.source, "-o", out, "--method", "gptq", "--calib", self.calib, *options,
+            seconds = self.run(self.quern, "quantize", self.source, "-o", out, "--method", self.args.method, "--calib", self.calib, *options,
                                "--quality", self.args.quality, "-t", self.args.threads, "--force", "-q", *shlex.split(self.args.extra))
         self.known[key] = seconds
         self.known_path.write_text(json.dumps(self.known, indent=1))
@@ -175,13 +175,14 @@ def main():
     parser.add_argument("--shared", required=True, help="folder with models/dev and text/")
     parser.add_argument("--model", help="another model than dev")
     parser.add_argument("--types", default="Q2_K,Q3_K_M,Q4_K_M,Q5_K_M,Q6_K,Q4_0", type=lambda s: s.split(","))
-    parser.add_argument("--sides", default="stock,imatrix,gptq,like", type=lambda s: s.split(","))
+    parser.add_argument("--sides", default="stock,imatrix,same,like", type=lambda s: s.split(","))
     parser.add_argument("--texts", default="novels,wiki", type=lambda s: s.split(","))
     parser.add_argument("--work", default="quality")
+    parser.add_argument("--method", default="awq+gptq")
     parser.add_argument("--quality", default="best")
     parser.add_argument("--exact", action="store_true")
     parser.add_argument("--keep", action="store_true")
-    parser.add_argument("--windows", type=int, default=277, help="of the calibration text: 142 thousand tokens")
+    parser.add_argument("--windows", type=int, default=571, help="of the calibration text: all of it, 292 thousand tokens")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--extra", default="", help="more options for quern quantize")
     args = parser.parse_args()
