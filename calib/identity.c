@@ -1,5 +1,6 @@
 #include "calib/identity.h"
 
+#include "core/map.h"
 #include "core/mem.h"
 
 #include <inttypes.h>
@@ -48,6 +49,24 @@ void identity_source(const struct checkpoint *c, char text[HASH_TEXT])
         checkpoint_release(c, t);
     }
     hash_text(&h, text);
+}
+
+bool identity_file(const char *path, char text[HASH_TEXT], struct err *err)
+{
+    enum { PIECE = 4 << 20 };
+    struct map m;
+    struct hash h;
+    if (!map_open(&m, path, err))
+        return false;
+    hash_init(&h);
+    for (size_t at = 0, size; at < m.size; at += size) {
+        size = m.size - at < PIECE ? m.size - at : PIECE;
+        hash_add(&h, m.data + at, size);
+        map_release(&m, m.data + at, size);
+    }
+    map_close(&m);
+    hash_text(&h, text);
+    return true;
 }
 
 static void add_array(struct hash *h, const struct meta *meta, const char *key)

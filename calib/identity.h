@@ -19,6 +19,9 @@ bool identity_model(const struct plan *p, const struct kernels *k, char text[HAS
 /* Names, types, shapes and data of a checkpoint's tensors, by name.  Reads the whole source. */
 void identity_source(const struct checkpoint *c, char text[HASH_TEXT]);
 
+/* The bytes of a file.  Fails with ERR_IO. */
+bool identity_file(const char *path, char text[HASH_TEXT], struct err *err);
+
 /* The texts and types of the tokens of a GGUF's (or a plan's) metadata. */
 void identity_vocabulary(const struct meta *meta, char text[HASH_TEXT]);
 

@@ -292,41 +292,26 @@ bool make_calib_keys(const struct make_calib *m, struct plan *plan, struct meta 
     return ok;
 }
 
-/* The statistics themselves: mean squares stand for their Hessians, too. */
-static void hash_store(struct hash *h, const struct calib_store *store)
-{
-    if (!store->path)
-        return;
-    hash_add_text(h, store->info.source, strlen(store->info.source));
-    for (size_t i = 0; i < store->groups; i++) {
-        const struct calib_group *g = &store->group[i];
-        hash_add_text(h, g->name, strlen(g->name));
-        hash_add(h, g->tokens, g->matrices * sizeof *g->tokens);
-        hash_add(h, g->mean_square, g->matrices * g->cols * sizeof *g->mean_square);
-    }
-    for (size_t i = 0; i < store->gradients; i++)
-        hash_add(h, store->gradient[i].mean_square,
-                 store->gradient[i].cols * sizeof *store->gradient[i].mean_square);
-}
-
 bool make_calib_key(const struct make_calib *m, const struct make_options *o,
                     const struct checkpoint *source, const struct meta *meta,
                     const struct produce_item *item, size_t items, const struct session *s,
                     char key[HASH_TEXT], struct err *err)
 {
-    char about[HASH_TEXT];
+    char about[HASH_TEXT], calib[HASH_TEXT] = "";
     struct hash h;
     size_t done;
     key[0] = '\0';
     if (!has_gptq(m))
         return true;
+    if (m->store.path && !identity_file(m->store.path, calib, err))
+        return false;
     identity_source(source, about);
     hash_init(&h);
     hash_add_text(&h, about, strlen(about));
     hash_add_text(&h, QUERN_VERSION, strlen(QUERN_VERSION));
     hash_add_text(&h, make_calib_name(m), strlen(make_calib_name(m)));
     hash_add_u64(&h, o->allow_nan);
-    hash_store(&h, &m->store);
+    hash_add_text(&h, calib, strlen(calib));
     make_sequential_hash(&m->sequential, &h);
     hash_text(&h, about);
     if (!produce_key(meta, item, items, about, key, err))

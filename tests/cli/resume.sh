@@ -44,4 +44,14 @@ result $? "other options: the work is done"
 [ ! -s "$tmp/said" ] || ok "and begun anew" grep -q '^resume: what an earlier run left is of other options' "$tmp/said"
 ok "as without an earlier run" "$quern" "$@" -o "$out/b.gguf" --quality best -q
 ok "the same bytes" cmp "$out/a.gguf" "$out/b.gguf"
+
+rm "$out/a.gguf" "$out/b.gguf"
+interrupt INT 0.5
+if [ -e "$out/a.gguf.resume" ]; then
+    printf '\0' >>"$in/calib.h5" # HDF5 does not mind
+    "$quern" "$@" -o "$out/a.gguf" --quality fast --no-table 2>"$tmp/said" >"$tmp/table"
+    result $? "another file of calibration: the work is done"
+    ok "and begun anew" grep -q '^resume: what an earlier run left is of other options' "$tmp/said"
+    ok "the same bytes, for it says the same" cmp "$out/whole.gguf" "$out/a.gguf"
+fi
 finish
