@@ -123,7 +123,7 @@ static bool encode_matrix(struct calibrated *c, const struct produce_item *item,
     const struct calib_group *g = calib_store_gradient(gradients, out->name);
     size_t values;
     float *gradient;
-    if (c->sample || !g || g->tokens[0] == 0 || item->matrices != 1 || g->cols != tensor_rows(out))
+    if (!g || g->tokens[0] == 0 || item->matrices != 1 || g->cols != tensor_rows(out))
         return true;
     if (!calib_triangle(g->cols, &values) || !(gradient = mem_alloc(values, sizeof *gradient)))
         return err_set(err, ERR_MEMORY, "gradients of %zu outputs", g->cols);
@@ -135,10 +135,10 @@ static bool encode_matrix(struct calibrated *c, const struct produce_item *item,
     return ok;
 }
 
-static bool begin(void *arg, const struct produce_item *item, size_t matrix, bool *plain,
-                  struct produce_result *r, struct err *err)
+/* The factor, and what all rows need.  *plain: they need none. */
+static bool open_matrix(struct calibrated *c, const struct produce_item *item, size_t matrix,
+                        bool *plain, struct produce_result *r, struct err *err)
 {
-    struct calibrated *c = arg;
     struct err why = {0};
     const struct calib_group *group = calib_store_find(c->store, item->tensor->out.name);
     *plain = group->tokens[matrix] == 0;
@@ -154,10 +154,29 @@ static bool begin(void *arg, const struct produce_item *item, size_t matrix, boo
     r->retries += f->retries;
     r->dead += f->dead;
     if (gptq_open(&c->gptq, f, item->dtype->id, &c->options.gptq, c->kernels, err) &&
-        open_scratch(c, err) && encode_matrix(c, item, r, err))
+        open_scratch(c, err))
         return true;
     end(c);
     return false;
+}
+
+static bool begin(void *arg, const struct produce_item *item, size_t matrix, bool *plain,
+                  struct produce_result *r, struct err *err)
+{
+    struct calibrated *c = arg;
+    if (!open_matrix(c, item, matrix, plain, r, err))
+        return false;
+    if (*plain || encode_matrix(c, item, r, err))
+        return true;
+    end(c);
+    return false;
+}
+
+bool calibrated_begin_rows(struct calibrated *c, const struct produce_item *item, bool *plain,
+                           struct err *err)
+{
+    struct produce_result ignored = {0};
+    return open_matrix(c, item, 0, plain, &ignored, err);
 }
 
 static void encode(void *arg, size_t row, const float *x, size_t rows, uint8_t *blocks, int thread,

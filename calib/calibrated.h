@@ -44,7 +44,6 @@ struct calibrated {
     unsigned long uses;
     struct gptq gptq; /* of the matrix in work */
     struct gptq_scratch *scratch;
-    bool sample;     /* the caller asks for some rows alone: no feedback between rows */
     uint8_t *blocks; /* the matrix in work, where rows were encoded together; else NULL */
 };
 
@@ -67,6 +66,11 @@ uint64_t calibrated_memory(const struct calibrated *c, const struct produce_item
 /* Gives the item what the store has for it.  False where that is nothing, and where the item's type
  * is no quantized one. */
 bool calibrated_use(struct calibrated *c, struct produce_item *item);
+
+/* In place of the encoder's begin, for an item of one matrix: where a caller wants some of its rows
+ * alone, there is no feedback between rows. */
+bool calibrated_begin_rows(struct calibrated *c, const struct produce_item *item, bool *plain,
+                           struct err *err);
 
 /* The factor of a matrix of the group that the tensor is of, its Hessian read, folded as the tensor is
  * and damped if it is not at hand; it stays until the next but one.  An embedding, which serves

@@ -92,17 +92,12 @@ static void close_buffers(struct job *j)
 static bool run_tiles(struct job *j, size_t tiles, double *loss, struct err *err)
 {
     const struct produce_encoder *encoder = j->item.encoder;
-    struct produce_result ignored = {0};
     j->plain = !encoder;
-    if (encoder)
-        j->t->calibrated->sample = true; /* no feedback between rows: most are not encoded */
-    if (encoder && !encoder->begin(encoder->arg, &j->item, 0, &j->plain, &ignored, err))
+    if (encoder && !calibrated_begin_rows(j->t->calibrated, &j->item, &j->plain, err))
         return false;
     pool_for(j->t->pool, tiles, encode_tile, j);
-    if (encoder) {
+    if (encoder)
         encoder->end(encoder->arg);
-        j->t->calibrated->sample = false;
-    }
     *loss = 0.0;
     for (size_t i = 0; i < tiles; i++) {
         *loss += j->tile[i].loss;

@@ -11,35 +11,9 @@
 #include "calib/store_imatrix.h"
 #include "calib/store_merge.h"
 #include "core/mem.h"
-#include "tests/formats/scratch.h"
 #include "tests/formats/stores.h"
 
-static struct scratch scratch;
-
-static int set_up(void **state)
-{
-    (void)state;
-    scratch_open(&scratch);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_close(&scratch);
-    return 0;
-}
-
 static const struct store_options base = {"feed", "llama", true, 100, 1.0f};
-
-static void write_and_open(struct calib_store *s, const char *name, const struct store_options *o)
-{
-    struct err err = {0};
-    char *path = strdup(scratch_path(&scratch, name));
-    if (!store_write(path, o, &err) || !calib_store_open(s, path, &err))
-        fail_msg("%s", err.text);
-    free(path);
-}
 
 static void means_are_weighted_by_tokens(void **state)
 {
@@ -53,7 +27,7 @@ static void means_are_weighted_by_tokens(void **state)
     second.model = ""; /* not known: fits any */
     write_and_open(&in[0], "a.h5", &base);
     write_and_open(&in[1], "b.h5", &second);
-    char *path = strdup(scratch_path(&scratch, "c.h5"));
+    char *path = path_of("c.h5");
     assert_true(store_merge(in, 2, false, path, false, &err));
     assert_true(calib_store_open(&out, path, &err));
     assert_string_equal(out.info.model, "feed");
@@ -86,7 +60,7 @@ static void refuses(const struct store_options *other, bool importance_only, con
     struct calib_store in[2];
     write_and_open(&in[0], "a.h5", &base);
     write_and_open(&in[1], "b.h5", other);
-    char *path = strdup(scratch_path(&scratch, "never.h5"));
+    char *path = path_of("never.h5");
     const bool ok = store_merge(in, 2, importance_only, path, true, &err);
     assert_true(ok == (says == NULL));
     if (says && !strstr(err.text, says))
@@ -121,7 +95,7 @@ static void an_imatrix_and_back(void **state)
     write_and_open(&s, "a.h5", &base);
     for (size_t f = 0; f < 2; f++) {
         size_t assumed;
-        char *path = strdup(scratch_path(&scratch, form[f]));
+        char *path = path_of(form[f]);
         assert_true(store_write_imatrix(&s, path, true, &err));
         if (!store_from_imatrix(&again, path, &assumed, &err))
             fail_msg("%s", err.text);

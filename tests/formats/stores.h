@@ -1,9 +1,10 @@
-/* stores.h - calibrations of experts and plain inputs with known values: for tests of what reads
- * them. */
+/* stores.h - calibrations of experts and plain inputs with known values, in a folder for the test's
+ * time: for tests of what reads them.  cmocka.h goes first. */
 #ifndef TESTS_FORMATS_STORES_H
 #define TESTS_FORMATS_STORES_H
 
 #include "formats/calib_store.h"
+#include "tests/formats/scratch.h"
 
 #include <math.h>
 
@@ -67,6 +68,35 @@ static inline bool store_write(const char *path, const struct store_options *o, 
                     calib_writer_commit(&w, err);
     calib_writer_close(&w);
     return ok;
+}
+
+static struct scratch scratch;
+
+static inline int set_up(void **state)
+{
+    (void)state;
+    scratch_open(&scratch);
+    return 0;
+}
+
+static inline int tear_down(void **state)
+{
+    (void)state;
+    scratch_close(&scratch);
+    return 0;
+}
+
+/* The caller frees it. */
+static inline char *path_of(const char *name) { return strdup(scratch_path(&scratch, name)); }
+
+static inline void write_and_open(struct calib_store *s, const char *name,
+                                  const struct store_options *o)
+{
+    struct err err = {0};
+    char *path = path_of(name);
+    if (!store_write(path, o, &err) || !calib_store_open(s, path, &err))
+        fail_msg("%s", err.text);
+    free(path);
 }
 
 #endif

@@ -8,28 +8,9 @@
 
 #include "core/map.h"
 #include "core/mem.h"
-#include "tests/formats/scratch.h"
 #include "tests/formats/stores.h"
 
-static struct scratch scratch;
-
-static int set_up(void **state)
-{
-    (void)state;
-    scratch_open(&scratch);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_close(&scratch);
-    return 0;
-}
-
 static const struct store_options plain = {"feed", "llama", true, 640, 1.5f};
-
-static char *path_of(const char *name) { return strdup(scratch_path(&scratch, name)); }
 
 static void is_read_as_it_was_written(void **state)
 {
