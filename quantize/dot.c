@@ -3,9 +3,9 @@
 #include "core/cpu.h"
 #include "quantize/dot_panel.h"
 
-/* For fewer x it does not pay to lay rows side by side: where one x is taken after the other, where
- * a few share a row, and for floats, which take up more when they are unpacked. */
-enum { FEW_ONE_BY_ONE = 4, FEW_TOGETHER = 8, FEW_FLOATS = 10 };
+/* For fewer x it does not pay to lay rows side by side: where one x is taken after the other, and
+ * where a few share a row. */
+enum { FEW_ONE_BY_ONE = 4, FEW_TOGETHER = 8 };
 
 void dot_init(struct dot_kernels *k, const struct kernels *codecs, unsigned cpu)
 {
@@ -112,9 +112,7 @@ void dot_multiply(const struct dot_kernels *k, const struct dot_weight *w, size_
                   size_t rows, const void *x, size_t vectors, float *y, size_t stride,
                   void *scratch)
 {
-    const size_t few = !k->few[w->type]                 ? FEW_ONE_BY_ONE
-                       : dot_form(w->type) == DOT_FLOAT ? FEW_FLOATS
-                                                        : FEW_TOGETHER;
+    const size_t few = k->few[w->type] ? FEW_TOGETHER : FEW_ONE_BY_ONE;
     if (vectors < few || !k->multiply[w->type]) {
         multiply_rows(k, w, first, rows, x, vectors, y, stride);
         return;
