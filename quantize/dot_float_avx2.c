@@ -2,8 +2,8 @@
 #include "quantize/dot.h"
 
 #include "core/inline.h"
-#include "quantize/dot_float_x86.h"
 
+#include <immintrin.h>
 #include <string.h>
 
 enum { VL = 8, COLUMNS = 3, CHUNK = 1024 };
@@ -15,6 +15,7 @@ INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
 INLINE vf vf_load_f32(const void *p) { return _mm256_loadu_ps(p); }
 INLINE vf vf_load_f16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(p)); }
 INLINE void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
+INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 
 INLINE vf vf_load_bf16(const void *p)
@@ -24,17 +25,29 @@ INLINE vf vf_load_bf16(const void *p)
 
 #include "quantize/dot_float_impl.h"
 
-INLINE v4 vf_add_lanes(vf lane[PARTS][TILE])
+/* The halves of a added, then those of b. */
+INLINE vf add_halves(vf a, vf b)
 {
-    vf s[TILE];
+    return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+}
+
+/* In either half, the pairs of a added, then those of b. */
+INLINE vf add_pairs(vf a, vf b)
+{
+    return _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x44), _mm256_shuffle_ps(a, b, 0xee));
+}
+
+INLINE void put_sums(float *y, size_t stride, vf lane[COLUMNS][TILE], int columns)
+{
     UNROLL
-    for (int r = 0; r < TILE; r++)
-        s[r] = _mm256_add_ps(lane[0][r], lane[1][r]);
-    const vf low02 = _mm256_permute2f128_ps(s[0], s[2], 0x20);
-    const vf high02 = _mm256_permute2f128_ps(s[0], s[2], 0x31);
-    const vf low13 = _mm256_permute2f128_ps(s[1], s[3], 0x20);
-    const vf high13 = _mm256_permute2f128_ps(s[1], s[3], 0x31);
-    return add_fours(_mm256_add_ps(low02, high02), _mm256_add_ps(low13, high13));
+    for (int c = 0; c < columns; c++) {
+        const vf s02 = add_halves(lane[c][0], lane[c][2]);
+        const vf s13 = add_halves(lane[c][1], lane[c][3]);
+        const vf pairs = add_pairs(s02, s13); /* of rows 0 1, then 2 3 */
+        const __m128 s01 = _mm256_castps256_ps128(pairs), s23 = _mm256_extractf128_ps(pairs, 1);
+        _mm_storeu_ps(y + (size_t)c * stride,
+                      _mm_add_ps(_mm_shuffle_ps(s01, s23, 0x88), _mm_shuffle_ps(s01, s23, 0xdd)));
+    }
 }
 
 #include "quantize/dot_float_panel_impl.h"

@@ -6,8 +6,6 @@
  *   vf_store(p, a)
  *   vf_load_f32(p) vf_load_f16(p) vf_load_bf16(p)   of a file
  *   vf_fma(a, b, c)          a * b + c, rounded once
- *   v4                       four floats, whatever VL is
- *   v4_load(p) v4_store(p, a) v4_add(a, b)
  *
  * Lane i % 16 of a sum takes column i, as the reference says: with VL = 8 the lower eight lanes
  * go over all columns, and then the upper eight. */
@@ -28,8 +26,8 @@ static void add_float(float lane[DOT_LANES], const float *w, const float *x, siz
 INLINE float sum_lanes(const float lane[DOT_LANES])
 {
     float s[4];
-    const v4 low = v4_add(v4_load(lane), v4_load(lane + 8));
-    v4_store(s, v4_add(low, v4_add(v4_load(lane + 4), v4_load(lane + 12))));
+    for (int i = 0; i < 4; i++)
+        s[i] = (lane[i] + lane[i + 8]) + (lane[i + 4] + lane[i + 12]);
     return (s[0] + s[2]) + (s[1] + s[3]);
 }
 

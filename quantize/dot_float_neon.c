@@ -8,11 +8,12 @@
 
 enum { VL = 4, COLUMNS = 4, CHUNK = 1024 };
 
-typedef float32x4_t vf, v4;
+typedef float32x4_t vf;
 
 INLINE vf vf_zero(void) { return vdupq_n_f32(0.0f); }
 INLINE vf vf_load(const float *p) { return vld1q_f32(p); }
 INLINE void vf_store(float *p, vf a) { vst1q_f32(p, a); }
+INLINE vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
 INLINE vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 
 /* Rows of a file need no alignment: they are loaded as bytes. */
@@ -24,23 +25,21 @@ INLINE vf vf_load_bf16(const void *p)
     return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(p)), 16));
 }
 
-INLINE v4 v4_load(const float *p) { return vld1q_f32(p); }
-INLINE void v4_store(float *p, v4 a) { vst1q_f32(p, a); }
-INLINE v4 v4_add(v4 a, v4 b) { return vaddq_f32(a, b); }
-
 #include "quantize/dot_float_impl.h"
 
-INLINE v4 vf_add_lanes(vf lane[PARTS][TILE])
+/* The halves of a added, then those of b. */
+INLINE vf add_halves(vf a, vf b)
 {
-    vf s[TILE];
+    return vcombine_f32(vadd_f32(vget_low_f32(a), vget_high_f32(a)),
+                        vadd_f32(vget_low_f32(b), vget_high_f32(b)));
+}
+
+INLINE void put_sums(float *y, size_t stride, vf lane[COLUMNS][TILE], int columns)
+{
     UNROLL
-    for (int r = 0; r < TILE; r++)
-        s[r] = vaddq_f32(vaddq_f32(lane[0][r], lane[2][r]), vaddq_f32(lane[1][r], lane[3][r]));
-    const vf pairs01 = vcombine_f32(vadd_f32(vget_low_f32(s[0]), vget_high_f32(s[0])),
-                                    vadd_f32(vget_low_f32(s[1]), vget_high_f32(s[1])));
-    const vf pairs23 = vcombine_f32(vadd_f32(vget_low_f32(s[2]), vget_high_f32(s[2])),
-                                    vadd_f32(vget_low_f32(s[3]), vget_high_f32(s[3])));
-    return vpaddq_f32(pairs01, pairs23);
+    for (int c = 0; c < columns; c++)
+        vst1q_f32(y + (size_t)c * stride, vpaddq_f32(add_halves(lane[c][0], lane[c][1]),
+                                                     add_halves(lane[c][2], lane[c][3])));
 }
 
 #include "quantize/dot_float_panel_impl.h"

@@ -3,7 +3,10 @@
  *
  *   COLUMNS                  so many x at a time
  *   CHUNK                    columns
- *   vf_add_lanes(lane)       a v4: the sums of vf lane[PARTS][4] in the order of dot_add_lanes
+ *   vf_add(a, b)
+ *   put_sums(y, stride, lane, columns)
+ *                            y[c * stride + r] = the sum of the lanes of lane[c][r], four rows;
+ *                            in the order of dot_add_lanes, as everywhere
  *
  * A panel is tiles of four rows, filled up with zeros to whole tiles and lanes.  A tile is PARTS of
  * the lanes, VL each, and a part is the rows' share of sixteen columns in turn: it is read from
@@ -99,33 +102,23 @@ INLINE void add_products(vf sum[COLUMNS][TILE], const float *w, const float *x, 
     }
 }
 
-/* y = the sums of the lanes, of which those of the last part are in `last`. */
-INLINE void put_sums(float *y, size_t rows, float lane[PARTS][TILE][VL], const vf last[TILE])
+/* The lanes of row r added until VL are left: those of the last part to the parts before it. */
+INLINE vf add_parts(float lane[PARTS][TILE][VL], int r, vf last)
 {
-    vf all[PARTS][TILE];
-    UNROLL
-    for (int r = 0; r < TILE; r++) {
-        UNROLL
-        for (int p = 0; p < PARTS - 1; p++)
-            all[p][r] = vf_load(lane[p][r]);
-        all[PARTS - 1][r] = last[r];
-    }
-    const v4 sums = vf_add_lanes(all);
-    if (rows == TILE) {
-        v4_store(y, sums);
-        return;
-    }
-    float some[TILE];
-    v4_store(some, sums);
-    memcpy(y, some, rows * sizeof *y);
+    if (PARTS == 1)
+        return last;
+    if (PARTS == 2)
+        return vf_add(vf_load(lane[0][r]), last);
+    const vf even = vf_add(vf_load(lane[0][r]), vf_load(lane[PARTS / 2][r]));
+    return vf_add(even, vf_add(vf_load(lane[1][r]), last));
 }
 
 INLINE void multiply_tile(float *y, size_t stride, size_t rows, lanes lane[], int tile,
                           const float *w, const float *x, const float *next,
                           const struct chunk *chunk, int columns)
 {
+    vf sum[COLUMNS][TILE];
     for (int p = 0; p < PARTS; p++) {
-        vf sum[COLUMNS][TILE];
         UNROLL
         for (int c = 0; c < columns; c++) {
             UNROLL
@@ -137,15 +130,24 @@ INLINE void multiply_tile(float *y, size_t stride, size_t rows, lanes lane[], in
         const bool end = chunk->ends && p == PARTS - 1;
         UNROLL
         for (int c = 0; c < columns; c++) {
-            if (end)
-                put_sums(y + (size_t)c * stride, rows, lane[c][tile], sum[c]);
-            else {
-                UNROLL
-                for (int r = 0; r < TILE; r++)
+            UNROLL
+            for (int r = 0; r < TILE; r++)
+                if (end)
+                    sum[c][r] = add_parts(lane[c][tile], r, sum[c][r]);
+                else
                     vf_store(lane[c][tile][p][r], sum[c][r]);
-            }
         }
     }
+    if (!chunk->ends)
+        return;
+    if (rows == TILE) {
+        put_sums(y, stride, sum, columns);
+        return;
+    }
+    float some[COLUMNS][TILE];
+    put_sums(some[0], TILE, sum, columns);
+    for (int c = 0; c < columns; c++)
+        memcpy(y + (size_t)c * stride, some[c], rows * sizeof *y);
 }
 
 /* A chunk of all rows with so many x; the next ones follow them. */
