@@ -102,15 +102,21 @@ INLINE void add_products(vf sum[COLUMNS][TILE], const float *w, const float *x, 
     }
 }
 
-/* The lanes of row r added until VL are left: those of the last part to the parts before it. */
+/* The lanes of row r added until VL are left, `last` being those of the last part. */
 INLINE vf add_parts(float lane[PARTS][TILE][VL], int r, vf last)
 {
-    if (PARTS == 1)
-        return last;
-    if (PARTS == 2)
-        return vf_add(vf_load(lane[0][r]), last);
-    const vf even = vf_add(vf_load(lane[0][r]), vf_load(lane[PARTS / 2][r]));
-    return vf_add(even, vf_add(vf_load(lane[1][r]), last));
+    vf part[PARTS];
+    UNROLL
+    for (int p = 0; p < PARTS - 1; p++)
+        part[p] = vf_load(lane[p][r]);
+    part[PARTS - 1] = last;
+    UNROLL
+    for (int apart = PARTS / 2; apart > 0; apart /= 2) {
+        UNROLL
+        for (int p = 0; p < apart; p++)
+            part[p] = vf_add(part[p], part[p + apart]);
+    }
+    return part[0];
 }
 
 INLINE void multiply_tile(float *y, size_t stride, size_t rows, lanes lane[], int tile,
