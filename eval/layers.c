@@ -83,9 +83,10 @@ static bool same_shape(const struct score_options *o, struct err *err)
     const struct hparams *a = &o->model->hparams, *b = &o->base->hparams;
     return (a->layers == b->layers && a->embd == b->embd) ||
            err_set(err, ERR_USAGE,
-                   "the models cannot be compared: %" PRIu64 " layers of %" PRIu64 " and %" PRIu64
+                   "%s and %s cannot be compared: %" PRIu64 " layers of %" PRIu64 " and %" PRIu64
                    " of %" PRIu64,
-                   a->layers, a->embd, b->layers, b->embd);
+                   o->model->checkpoint->path, o->base->checkpoint->path, a->layers, a->embd,
+                   b->layers, b->embd);
 }
 
 static bool finish(const struct streams *s, size_t layers, struct estimate *error, struct err *err)

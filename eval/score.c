@@ -145,14 +145,14 @@ static bool score_window(const struct score_options *o, struct side *side, const
     return true;
 }
 
-/* "perplexity 31.42 +- 0.74" of the windows so far: what a narrow terminal has room for. */
-static void tell(struct progress *progress, const struct windows *w, const struct score *score,
+/* The label, or "perplexity 31.42 +- 0.74" of the windows so far: a narrow terminal has room for it. */
+static void tell(const struct score_options *o, const struct windows *w, const struct score *score,
                  size_t done)
 {
     char text[64];
     const struct estimate p = perplexity_of(score, done * w->scored);
     snprintf(text, sizeof text, "perplexity %.2f +- %.2f", p.value, p.error);
-    progress_step(progress, text, w->size);
+    progress_step(o->progress, o->label ? o->label : text, w->size);
 }
 
 static bool open_all(struct side side[2], const struct score_options *o, const struct windows *w,
@@ -191,7 +191,7 @@ bool score_windows(const struct score_options *o, const struct windows *w, struc
             ok = side_run(&side[i], w, input, err);
         ok = ok && score_window(o, side, w, window, rows, score + window * w->scored, err);
         if (ok)
-            tell(o->progress, w, score, window + 1);
+            tell(o, w, score, window + 1);
     }
     side_close(&side[0]);
     side_close(&side[1]);
@@ -208,9 +208,10 @@ bool score_check_vocabularies(const struct weights *model, const struct weights 
     const struct meta_value *b = meta_find(&base->checkpoint->meta, key);
     if (model->hparams.vocab != base->hparams.vocab)
         return err_set(err, ERR_USAGE,
-                       "the models cannot be compared: vocabularies of %" PRIu64 " and %" PRIu64
+                       "%s and %s cannot be compared: vocabularies of %" PRIu64 " and %" PRIu64
                        " tokens",
-                       model->hparams.vocab, base->hparams.vocab);
+                       model->checkpoint->path, base->checkpoint->path, model->hparams.vocab,
+                       base->hparams.vocab);
     if (!a || !b || a->type != META_ARRAY || b->type != META_ARRAY)
         return true;
     for (size_t i = 0; i < a->count && i < b->count; i++) {
@@ -221,9 +222,9 @@ bool score_check_vocabularies(const struct weights *model, const struct weights 
             memcmp(x.as.text.text, y.as.text.text, x.as.text.length) != 0)
             return err_set(
                 err, ERR_USAGE,
-                "the models cannot be compared: token %zu is '%.40s' in one and '%.40s' in "
+                "%s and %s cannot be compared: token %zu is '%.40s' in one and '%.40s' in "
                 "the other",
-                i, x.as.text.text, y.as.text.text);
+                model->checkpoint->path, base->checkpoint->path, i, x.as.text.text, y.as.text.text);
     }
     return true;
 }

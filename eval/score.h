@@ -35,6 +35,7 @@ struct score_options {
     enum dtype_id base_cache;
     struct pool *pool;
     struct progress *progress; /* in tokens; may be NULL */
+    const char *label;         /* beside the progress; NULL: the perplexity so far */
 };
 
 /* The scores of windows->count x windows->scored tokens, in order.  Fails with ERR_MEMORY,

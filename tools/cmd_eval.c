@@ -138,6 +138,7 @@ static bool measure_noise(struct evaluation *e, const struct score_options *opti
     o.base_kernels = &other;
     o.base_cache = o.cache == DTYPE_F32 ? DTYPE_F16 : DTYPE_F32;
     o.record = NULL;
+    o.label = "noise floor";
     w.count = w.count < NOISE_WINDOWS ? w.count : NOISE_WINDOWS;
     struct score *score = mem_alloc(w.count * w.scored, sizeof *score);
     const bool ok = (score || err_set(err, ERR_MEMORY, "scores of %zu windows", w.count)) &&

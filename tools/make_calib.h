@@ -49,7 +49,8 @@ bool make_calib_keys(const struct make_calib *m, struct plan *plan, struct meta 
                      struct err *err);
 
 /* A hash of all that the data follow from (produce_options.resume); "" where the work is too short
- * for that: without GPTQ.  Says what an earlier run has left.  Reads the whole source and calibration. */
+ * for that: without GPTQ.  Says what an earlier run has left.  Reads the whole source, and the
+ * calibration. */
 bool make_calib_key(const struct make_calib *m, const struct make_options *o,
                     const struct checkpoint *source, const struct meta *meta,
                     const struct produce_item *item, size_t items, const struct session *s,

@@ -91,12 +91,12 @@ refuses "logits that are not finite" 1 "window 0: the logits of token 33 are not
     eval "$in/nan.gguf" -f "$in/text" -c 64 -q
 refuses "a folder is to be converted first" 2 "llama: not a GGUF model; .quern convert. makes one" \
     eval "$in/q4.gguf" -f "$in/text" --against "$golden/llama" -q
-refuses "other tokens" 2 "the models cannot be compared: token [0-9]+ is '.*' in one and '" \
+refuses "other tokens" 2 "q4.gguf and .*other.gguf cannot be compared: token [0-9]+ is '.*' in one and '" \
     eval "$in/q4.gguf" -f "$in/text" -c 64 --against "$in/other.gguf" -q
 "$quern" convert "$demo" -o "$in/demo.gguf" -q --no-table
-refuses "fewer tokens" 2 "the models cannot be compared: vocabularies of 400 and 4096 tokens" \
+refuses "fewer tokens" 2 "f16.gguf and .*demo.gguf cannot be compared: vocabularies of 400 and 4096 tokens" \
     eval "$in/f16.gguf" -f "$in/text" -c 64 --against "$in/demo.gguf" -q
-refuses "more tokens" 2 "the models cannot be compared: vocabularies of 4096 and 400 tokens" \
+refuses "more tokens" 2 "demo.gguf and .*f16.gguf cannot be compared: vocabularies of 4096 and 400 tokens" \
     eval "$in/demo.gguf" -f "$in/text" -c 64 --against "$in/f16.gguf" -q
 refuses "layers of what" 2 "layers: a source to compare with is needed" \
     eval "$in/q4.gguf" -f "$in/text" --layers
