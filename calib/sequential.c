@@ -97,8 +97,8 @@ struct collect_needs sequential_needs(const struct sequential *s)
     return n;
 }
 
-/* What is made of the file takes its place in the model.  The map is made anew: an older one need not
- * show what was written behind it. */
+/* What is made of the file takes its place in the model.  The map is made anew: an older one need
+ * not show what was written since. */
 static bool replace(struct sequential *s, struct err *err)
 {
     const struct gguf_writer *w = &s->produce.writer;
@@ -148,8 +148,8 @@ static bool quantize(struct sequential *s, size_t stage, struct err *err)
     return ok;
 }
 
-/* Sums up what the stage's linears are fed.  For the first of a half layer the streams go through the
- * half before, which is made, and stay there for the second. */
+/* Sums up what the stage's linears are fed.  For the first of a half layer the streams go through
+ * the half before, which is made, and stay there for the second. */
 static bool gather(struct sequential *s, size_t stage, struct err *err)
 {
     const size_t half = stage / 2;
@@ -219,7 +219,6 @@ static void open_progress(struct sequential *s)
     s->tokens = s->bytes = (struct progress){.show = show, .context = s};
     s->options.progress = &s->tokens;
     p->total = (uint64_t)s->stages * c->windows * c->context + s->encoding;
-    p->unit = "tokens";
 }
 
 bool sequential_gguf(struct sequential *s, const char *path, const struct meta *meta,

@@ -46,8 +46,8 @@ struct sequential {
     size_t found;                  /* stages that an earlier run has done */
 };
 
-/* Finds the stages and gives the items their encoder; importance they get when their stage comes.  The
- * options and items must stay.  Fails with ERR_FORMAT (a linear that is none of the items) or
+/* Finds the stages and gives the items their encoder; importance they get when their stage comes.
+ * The options and items must stay.  Fails with ERR_FORMAT (a linear that is none of the items) or
  * ERR_MEMORY; *s is then closed. */
 bool sequential_open(struct sequential *s, const struct sequential_options *o,
                      struct produce_item *item, size_t items, struct err *err);

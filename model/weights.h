@@ -44,8 +44,8 @@ bool weights_open(struct weights *w, const struct checkpoint *c, const struct ke
                   struct err *err);
 void weights_close(struct weights *w);
 
-/* From here on the model has t in place of its tensor of that name, with the same shape in any type; a
- * matrix must stay.  A tensor that no part of the model is changes nothing.  Fails with ERR_NUMERIC (a
+/* From here on the model has t in place of its tensor of that name, of the same shape in any type;
+ * a matrix must stay.  One that is no part of the model changes nothing.  Fails with ERR_NUMERIC (a
  * vector that is not finite) or ERR_MEMORY. */
 bool weights_replace(struct weights *w, const struct tensor *t, const struct kernels *k,
                      struct err *err);

@@ -393,7 +393,9 @@ static bool check_sources(const struct make *m, struct err *err)
            (!o->out || source_guard(&m->source, o->out, err)) &&
            (!o->out || !o->imatrix || source_guard_file(o->imatrix, o->out, err)) &&
            (!o->report || !o->calib || source_guard_file(o->calib, o->report, err)) &&
-           (!o->out || !o->calib || source_guard_file(o->calib, o->out, err));
+           (!o->out || !o->calib || source_guard_file(o->calib, o->out, err)) &&
+           (!o->report || !o->probe || source_guard_file(o->probe, o->report, err)) &&
+           (!o->out || !o->probe || source_guard_file(o->probe, o->out, err));
 }
 
 static bool run(struct make *m, struct err *err)
