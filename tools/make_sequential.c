@@ -90,9 +90,7 @@ bool make_sequential_run(struct make_sequential *m, const char *path, const stru
                          struct err *err)
 {
     m->calibrate.collect.progress = options->progress;
-    options->progress->unit = "tokens";
     const bool ok = sequential_gguf(&m->sequential, path, meta, options, result, err);
-    options->progress->unit = NULL;
     m->calibrate.stays = !ok && produce_keeps(err);
     return ok;
 }
