@@ -5,16 +5,21 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Opens --through, which must be the same model in other types. */
+/* Opens --through, which must be the same model in other types, perhaps folded (model/fold.h). */
 static bool open_through(struct calibrate *c, const struct calibrate_options *o, struct err *err)
 {
+    char model[HASH_TEXT];
     if (!o->through)
         return true;
     if (!source_open(&c->through, o->through, o->kernels, err))
         return false;
-    return strcmp(c->through.model, c->source.model) == 0 ||
-           err_set(err, ERR_FORMAT, "%s: is of another model than %s: its tensors or gains differ",
-                   o->through, o->source);
+    if (fold_is_there(&c->through.given.meta) && !fold_is_there(&c->source.given.meta) &&
+        !fold_read(&c->fold, &c->source.plan, &c->through.given.meta, err))
+        return err_wrap(err, "%s", o->through);
+    return identity_model(&c->source.plan, o->kernels, model, err) &&
+           (strcmp(c->through.model, model) == 0 ||
+            err_set(err, ERR_FORMAT, "%s: is of another model than %s: its tensors or gains differ",
+                    o->through, o->source));
 }
 
 static bool open_corpus(struct calibrate *c, const struct calibrate_options *o, struct err *err)
@@ -95,6 +100,7 @@ static bool open_all(struct calibrate *c, const struct calibrate_options *o, str
         .pool = o->pool,
         .progress = o->progress,
         .gradients = o->gradients < c->corpus.windows ? o->gradients : c->corpus.windows,
+        .unfolded = c->fold.sites > 0 ? &c->source.plan : NULL,
         .path = o->out,
         .force = o->force,
     };
@@ -120,6 +126,7 @@ bool calibrate_run(struct calibrate *c, struct collect_result *result, struct er
 void calibrate_close(struct calibrate *c)
 {
     corpus_close(&c->corpus);
+    fold_close(&c->fold);
     source_close(&c->through);
     source_close(&c->source);
     if (c->converted && !c->stays)

@@ -9,6 +9,7 @@
 #include "calib/collect.h"
 #include "calib/corpus.h"
 #include "calib/source.h"
+#include "model/fold.h"
 
 struct calibrate_options {
     const char *source;
@@ -25,6 +26,7 @@ struct calibrate_options {
 
 struct calibrate {
     struct source source, through; /* through: zeroed where there is none */
+    struct fold fold;              /* of the source's plan, as `through` has it; or zeroed */
     struct corpus corpus;
     struct kernels kernels; /* exact where weights are quantized, so that activations are not */
     char vocabulary[HASH_TEXT];

@@ -24,8 +24,8 @@ static size_t stages_of(const struct collect_options *o)
 
 static struct pass_options pass_of(const struct collect_options *o)
 {
-    return (struct pass_options){o->weights, o->corpus, o->info->hessians,
-                                 o->kernels, o->pool,   o->progress};
+    return (struct pass_options){o->weights, o->corpus,   o->info->hessians, o->kernels,
+                                 o->pool,    o->progress, o->unfolded};
 }
 
 static struct gradients_options gradients_of(const struct collect_options *o)
@@ -37,6 +37,7 @@ static struct gradients_options gradients_of(const struct collect_options *o)
         .kernels = o->kernels,
         .pool = o->pool,
         .progress = o->progress,
+        .unfolded = o->unfolded,
     };
 }
 

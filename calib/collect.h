@@ -25,9 +25,10 @@ struct collect_options {
     const struct calib_info *info; /* of the file; hessians says what is gathered */
     const struct kernels *kernels;
     struct pool *pool;
-    struct progress *progress; /* in tokens times halves; may be NULL */
-    size_t gradients;          /* windows to go back through (calib/gradients.h); 0: none */
-    const char *path;          /* of the file */
+    struct progress *progress;   /* in tokens times halves; may be NULL */
+    size_t gradients;            /* windows to go back through (calib/gradients.h); 0: none */
+    const struct plan *unfolded; /* of weights that are folded (calib/pass.h), or NULL */
+    const char *path;            /* of the file */
     bool force;
 };
 

@@ -184,6 +184,9 @@ static bool open_sums(struct gradients *g, size_t half, struct err *err)
         g->linear[i] = linear[i];
         if (!moments_open(&g->moments[i], rows_of(linear[i]), true, g->o->pool, err))
             return false;
+        const struct plan_tensor *t =
+            g->o->unfolded ? plan_find(g->o->unfolded, linear[i]->weight->name) : NULL;
+        g->moments[i].scale = t ? t->by_row : NULL;
     }
     return true;
 }

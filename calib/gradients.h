@@ -22,6 +22,7 @@
 #include "calib/moments.h"
 #include "calib/stream_file.h"
 #include "core/progress.h"
+#include "model/plan.h"
 
 enum { GRADIENTS_WINDOWS = 96, GRADIENTS_LINEARS = 4 };
 
@@ -31,7 +32,8 @@ struct gradients_options {
     size_t windows;              /* of them, at least 1 */
     const struct kernels *kernels;
     struct pool *pool;
-    struct progress *progress; /* in tokens times halves: gradients_work; may be NULL */
+    struct progress *progress;   /* in tokens times halves: gradients_work; may be NULL */
+    const struct plan *unfolded; /* as of a pass (calib/pass.h), for outputs */
 };
 
 struct gradients {

@@ -113,25 +113,37 @@ bool moments_add(struct moments *m, const float *x, size_t tokens, struct err *e
 /* 1 / tokens; nothing seen has means of 0. */
 static double share(const struct moments *m) { return m->tokens ? 1.0 / (double)m->tokens : 0.0; }
 
+/* Of the product of two columns. */
+static double factor(const struct moments *m, size_t row, size_t col)
+{
+    return m->scale ? share(m) * (double)m->scale[row] * (double)m->scale[col] : share(m);
+}
+
+static float mean_square(const struct moments *m, size_t col)
+{
+    return (float)(m->square[col] * factor(m, col, col));
+}
+
 void moments_mean_square(const struct moments *m, float *mean)
 {
     for (size_t c = 0; c < m->cols; c++)
-        mean[c] = (float)(m->square[c] * share(m));
+        mean[c] = mean_square(m, c);
 }
 
 static bool give_values(void *arg, size_t matrix, size_t first, size_t count, float *out,
                         struct err *err)
 {
     const struct moments *m = arg;
-    size_t row = 0;
+    size_t row = 0, at = first;
     (void)matrix;
     (void)err;
-    for (size_t i = 0; i < count; i++)
-        out[i] = (float)(m->upper[first + i] * share(m));
-    while (row < m->cols && triangle_row(m->cols, row) < first)
+    while (triangle_row(m->cols, row + 1) <= first)
         row++;
-    for (; row < m->cols && triangle_row(m->cols, row) < first + count; row++)
-        out[triangle_row(m->cols, row) - first] = (float)(m->square[row] * share(m));
+    for (; at < first + count; row++)
+        for (size_t col = row + at - triangle_row(m->cols, row);
+             col < m->cols && at < first + count; col++, at++)
+            out[at - first] =
+                col == row ? mean_square(m, col) : (float)(m->upper[at] * factor(m, row, col));
     return true;
 }
 

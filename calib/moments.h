@@ -17,9 +17,10 @@ struct moments {
     struct pool *pool;
     size_t cols;
     uint64_t tokens;
-    double *square; /* cols */
-    double *upper;  /* the triangle, row by row; NULL: squares alone */
-    float *product; /* a tile a thread */
+    double *square;     /* cols */
+    double *upper;      /* the triangle, row by row; NULL: squares alone */
+    float *product;     /* a tile a thread */
+    const float *scale; /* cols: what means are of is x times these; the caller's; NULL: x */
 };
 
 /* Bytes that moments_open takes. */

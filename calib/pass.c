@@ -179,6 +179,9 @@ static bool open_sums(struct pass *p, struct err *err)
             !moments_open(&in->moments, pass_cols(in), p->o->hessians, p->o->pool, err))
             return false;
         in->summed = p->step->sum[i];
+        const struct plan_tensor *t =
+            p->o->unfolded ? plan_find(p->o->unfolded, in->linear[0]->name) : NULL;
+        in->moments.scale = t ? t->by_col : NULL;
     }
     return true;
 }

@@ -13,6 +13,7 @@
 #include "calib/stream_file.h"
 #include "core/progress.h"
 #include "model/forward.h"
+#include "model/plan.h"
 
 enum { PASS_INPUTS = 2, PASS_LINEARS = 3, PASS_NAME = 64 };
 
@@ -22,7 +23,9 @@ struct pass_options {
     bool hessians; /* or mean squares alone */
     const struct kernels *kernels;
     struct pool *pool;
-    struct progress *progress; /* in tokens; may be NULL */
+    struct progress *progress;   /* in tokens; may be NULL */
+    const struct plan *unfolded; /* with the fold that the weights have (model/fold.h): sums are of
+                                    the inputs as they were without; NULL: there is none */
 };
 
 /* What a half's linears are multiplied with, and which these are. */

@@ -53,8 +53,8 @@ bool sequential_open(struct sequential *s, const struct sequential_options *o,
     *s = (struct sequential){.o = o, .item = item, .items = items, .stages = stages_of(o->weights)};
     s->kernels = *o->collect->kernels;
     s->kernels.dot = NULL;
-    s->options = (struct pass_options){o->weights,  o->collect->corpus, true,
-                                       &s->kernels, o->collect->pool,   NULL};
+    s->options = (struct pass_options){
+        o->weights, o->collect->corpus, true, &s->kernels, o->collect->pool, NULL, NULL};
     s->stage = mem_alloc(items, sizeof *s->stage);
     s->made = mem_alloc(items, sizeof *s->made);
     if (!s->stage || !s->made)

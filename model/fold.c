@@ -277,6 +277,14 @@ static bool take(struct fold *f, const struct place *at, const struct meta_value
     return true;
 }
 
+bool fold_is_there(const struct meta *meta)
+{
+    for (const struct place *at = place; at < place + PLACES; at++)
+        if (meta_find(meta, at->key))
+            return true;
+    return false;
+}
+
 bool fold_read(struct fold *f, struct plan *p, const struct meta *meta, struct err *err)
 {
     for (const struct place *at = place; at < place + PLACES; at++) {

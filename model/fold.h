@@ -78,6 +78,7 @@ void fold_hessian(const float *by_col, size_t cols, float *upper);
  * become, all of them; reads and applies a file's: true without any.  Fails with ERR_FORMAT (a key
  * of another type or length). */
 void fold_write(const struct fold *f, bool all, struct meta *meta);
+bool fold_is_there(const struct meta *meta);
 bool fold_read(struct fold *f, struct plan *p, const struct meta *meta, struct err *err);
 void fold_forget(struct meta *meta);
 

@@ -121,6 +121,14 @@ bool plan_open(struct plan *p, const struct checkpoint *c, const struct plan_opt
     return false;
 }
 
+const struct plan_tensor *plan_find(const struct plan *p, const char *name)
+{
+    for (size_t i = 0; i < p->tensors; i++)
+        if (strcmp(p->tensor[i].out.name, name) == 0)
+            return &p->tensor[i];
+    return NULL;
+}
+
 void plan_close(struct plan *p)
 {
     meta_close(&p->meta);

@@ -65,6 +65,9 @@ bool plan_open(struct plan *p, const struct checkpoint *c, const struct plan_opt
                struct err *err);
 void plan_close(struct plan *p);
 
+/* The tensor of that GGUF name, or NULL. */
+const struct plan_tensor *plan_find(const struct plan *p, const char *name);
+
 /* The source bytes of row `row` of t, of t->source->dtype: where the edit only moves whole rows
  * they can be copied or decoded as they are; else NULL (computed, scaled, folded, a permuted bias).
  */

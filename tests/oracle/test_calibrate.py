@@ -269,6 +269,13 @@ def fingerprints(tmp):
     through = of(DEMO, "--through", tmp / "q4.gguf")
     tap.ok(np.array_equal(through[3], q4[3]) and not np.array_equal(through[3], folder[3]) and through[1] == folder[1] and
            through[2] == q4[1], "--through gathers the other file's activations of the source's model")
+    calibrate(DEMO, tmp / "s.h5")
+    quern("quantize", DEMO, "-o", tmp / "folded.gguf", "--type", "Q8_0", "--method", "awq", "--calib", tmp / "s.h5", "-q")
+    calibrate(DEMO, tmp / "u.h5", "--through", tmp / "folded.gguf")
+    with h5py.File(tmp / "s.h5") as source, h5py.File(tmp / "u.h5") as folded:
+        off = max(np.linalg.norm(g["hessian"][0] - source[name]["hessian"][0]) / np.linalg.norm(source[name]["hessian"][0])
+                  for name, g in folded.items())
+    tap.ok(off < 0.02, "--through a folded file: the inputs as they were before", f"Hessians are off by at most {off:.4f}")
     done = run("calibrate", DEMO, "-f", TEXT, "-o", tmp / "t.h5", "--through", GOLDEN / "llama")
     tap.ok(done.returncode == 1 and "is of another model than" in done.stderr, "--through refuses another model")
 
