@@ -13,6 +13,7 @@
 #include "calib/cholesky.h"
 
 #include "core/mem.h"
+#include "core/stop.h"
 
 #include <cblas.h>
 #include <lapacke.h>
@@ -100,7 +101,8 @@ bool cholesky_invert(struct cholesky *c, struct pool *pool)
     openblas_set_num_threads(1);
     for (size_t k = 0; k < n; k++) {
         struct step s = {c, k};
-        if (LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', width(&s, k), tile(&s, k, k), TILE) != 0)
+        if (!stop_check(NULL) ||
+            LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', width(&s, k), tile(&s, k, k), TILE) != 0)
             return false;
         pool_for(pool, n - 1, finish, &s);
         pool_for(pool, n * (n - 1) / 2 - k * (k + 1) / 2, subtract, &s);

@@ -31,8 +31,9 @@ static inline double *cholesky_at(const struct cholesky *c, size_t row, size_t c
     return c->tile + (i * (i + 1) / 2 + j) * t * t + row % t * t + col % t;
 }
 
-/* A becomes L^-1.  False where A is not positive definite: numbers are then of no use.  Sets OpenBLAS
- * to one thread, for the whole process (model/linear.h). */
+/* A becomes L^-1.  False where A is not positive definite, and where the work is to be stopped
+ * (core/stop.h): numbers are then of no use.  Sets OpenBLAS to one thread, for the whole process
+ * (model/linear.h). */
 bool cholesky_invert(struct cholesky *c, struct pool *pool);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "calib/cholesky.h"
 #include "core/mem.h"
+#include "core/stop.h"
 #include "core/triangle.h"
 
 #include <lapacke.h>
@@ -120,6 +121,8 @@ static bool solve(struct work *w, double damp, double ridge, struct pool *pool, 
     const size_t panels = f->padded / FACTOR_PANEL;
     for (; f->retries <= RETRIES_MAX; f->retries++, damp *= RETRY_FACTOR) {
         f->damp = damp + ridge + (f->mean > 0.0 ? 0.0 : 1.0);
+        if (!stop_check(err))
+            return false;
         pool_for(pool, f->cols, reverse_row, w);
         if (!cholesky_invert(&w->reversed, pool))
             continue;

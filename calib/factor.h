@@ -38,8 +38,8 @@ struct factor {
 };
 
 /* upper: the packed upper triangle, row by row, cols (cols + 1) / 2 numbers; not needed later.
- * Where H is not positive definite, damping is raised up to six times.  Fails with ERR_MEMORY, or
- * ERR_NUMERIC: a number is not finite, a diagonal negative, or no damping helps.
+ * Where H is not positive definite, damping is raised up to six times.  Fails with ERR_MEMORY,
+ * ERR_STOPPED, or ERR_NUMERIC: a number is not finite, a diagonal negative, or no damping helps.
  * Takes 6 cols^2 bytes, at no time more, and 2/3 cols^3 operations; numbers do not depend on the
  * pool.  Sets OpenBLAS to one thread (calib/cholesky.h). */
 bool factor_open(struct factor *f, const float *upper, size_t cols, const struct factor_options *o,

@@ -7,7 +7,8 @@
 
 enum {
     CHUNK_ELEMS = 64 * 1024,
-    BATCH_CHUNKS = 128, /* between two looks at the stop flag and the progress bar */
+    BATCH_CHUNKS = 128, /* between two looks at the stop flag and the progress bar; */
+    SLOW_CHUNKS = 8,    /* a thread, where rows come together and take long */
     ELEM_BYTES_MAX = 8, /* F64 */
     STRETCH_MIN = 64 * 1024,
 };
@@ -133,9 +134,11 @@ bool chunks_for(struct chunks *c, const struct chunk_rows *all, chunk_fn work, v
     if (all->cols == 0 || all->rows == 0) /* a file may claim any number of empty rows */
         return true;
     struct batch b = {.c = c, .all = all, .work = work, .arg = arg};
+    const size_t slow = SLOW_CHUNKS * (size_t)pool_threads(c->pool);
+    const size_t most = c->step > 1 && slow < BATCH_CHUNKS ? slow : BATCH_CHUNKS;
     split(&b);
-    for (; b.first < b.chunks; b.first += BATCH_CHUNKS) {
-        const size_t left = b.chunks - b.first, n = left < BATCH_CHUNKS ? left : BATCH_CHUNKS;
+    for (; b.first < b.chunks; b.first += most) {
+        const size_t left = b.chunks - b.first, n = left < most ? left : most;
         if (!stop_check(err))
             return false;
         if (n == 1) /* no need to wake a thread */
