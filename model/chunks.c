@@ -135,7 +135,7 @@ bool chunks_for(struct chunks *c, const struct chunk_rows *all, chunk_fn work, v
         return true;
     struct batch b = {.c = c, .all = all, .work = work, .arg = arg};
     const size_t slow = SLOW_CHUNKS * (size_t)pool_threads(c->pool);
-    const size_t most = c->step > 1 && slow < BATCH_CHUNKS ? slow : BATCH_CHUNKS;
+    const size_t most = c->step != 1 && slow < BATCH_CHUNKS ? slow : BATCH_CHUNKS;
     split(&b);
     for (; b.first < b.chunks; b.first += most) {
         const size_t left = b.chunks - b.first, n = left < most ? left : most;
