@@ -1,7 +1,11 @@
+#define _DEFAULT_SOURCE /* MADV_HUGEPAGE */
 #include "core/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { LARGE_PAGE = 2 << 20 };
 
 bool size_mul(uint64_t a, uint64_t b, size_t *out)
 {
@@ -19,17 +23,27 @@ bool size_add(uint64_t a, uint64_t b, size_t *out)
     return true;
 }
 
-void *mem_alloc(size_t count, size_t size)
+/* Whole pieces of `page` bytes, at least one. */
+static void *alloc_pages(size_t count, size_t size, size_t page)
 {
     size_t bytes;
     void *p = NULL;
-    if (!size_mul(count, size, &bytes) || bytes > SIZE_MAX - 64)
+    if (!size_mul(count, size, &bytes) || bytes > SIZE_MAX - page)
         return NULL;
-    bytes = (bytes + 63) / 64 * 64;
-    if (posix_memalign(&p, 64, bytes ? bytes : 64) != 0)
+    bytes = (bytes + page - 1) / page * page;
+    bytes = bytes ? bytes : page;
+    if (posix_memalign(&p, page, bytes) != 0)
         return NULL;
+#if defined(MADV_HUGEPAGE)
+    if (page == LARGE_PAGE)
+        madvise(p, bytes, MADV_HUGEPAGE); /* advice: without it all is slower, and well */
+#endif
     return memset(p, 0, bytes);
 }
+
+void *mem_alloc(size_t count, size_t size) { return alloc_pages(count, size, 64); }
+
+void *mem_alloc_large(size_t count, size_t size) { return alloc_pages(count, size, LARGE_PAGE); }
 
 void *mem_grow(void *array, size_t used, size_t size)
 {

@@ -14,6 +14,10 @@ bool size_add(uint64_t a, uint64_t b, size_t *out);
  * Freed with free(). */
 void *mem_alloc(size_t count, size_t size);
 
+/* The same in whole pages of 2 MiB, where the system has some to give: for what kernels walk through
+ * again and again, and would lose time looking up page by page. */
+void *mem_alloc_large(size_t count, size_t size);
+
 /* Makes room for one more element in an array of `used` elements that was grown by
  * this function alone (capacities double).  Returns the array, perhaps moved, or
  * NULL: the old one then stays valid.  Freed with free(). */

@@ -59,7 +59,8 @@ bool attention_open(struct attention *a, const struct hparams *h, struct pool *p
     struct tile tile;
     a->tile_tokens = tokens ? tokens : 1;
     a->scratch_floats = tile_lay(&tile, a, NULL);
-    a->scratch = mem_alloc((size_t)pool_threads(pool), a->scratch_floats * sizeof *a->scratch);
+    a->scratch =
+        mem_alloc_large((size_t)pool_threads(pool), a->scratch_floats * sizeof *a->scratch);
     return a->scratch || err_set(err, ERR_MEMORY, "scratch for attention");
 }
 

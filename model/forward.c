@@ -34,7 +34,7 @@ static bool allocate(struct forward *f, struct err *err)
     size_t total = 0;
     for (size_t i = 0; i < parts; i++)
         total += width[i];
-    f->memory = mem_alloc(total, FORWARD_PIECE * sizeof *f->memory);
+    f->memory = mem_alloc_large(total, FORWARD_PIECE * sizeof *f->memory);
     f->token = mem_alloc(FORWARD_PIECE, sizeof *f->token);
     f->span = mem_alloc(FORWARD_PIECE, sizeof *f->span);
     if (!f->memory || !f->token || !f->span)

@@ -38,8 +38,8 @@ bool linear_open(struct linear_engine *e, const struct kernels *k, struct pool *
     const size_t floats = largest(TILE_ROWS_MIN * max_cols, TILE_FLOATS);
     *e = (struct linear_engine){.kernels = k, .pool = pool};
     e->scratch_bytes = fast ? (dot_scratch_bytes(max_cols) + 63) / 64 * 64 : floats * sizeof(float);
-    e->scratch = mem_alloc((size_t)pool_threads(pool), e->scratch_bytes);
-    e->input = fast ? mem_alloc(PIECE, input_bytes(max_cols)) : NULL;
+    e->scratch = mem_alloc_large((size_t)pool_threads(pool), e->scratch_bytes);
+    e->input = fast ? mem_alloc_large(PIECE, input_bytes(max_cols)) : NULL;
     if (!e->scratch || (fast && !e->input)) {
         linear_close(e);
         return err_set(err, ERR_MEMORY, "no memory to multiply with rows of %zu", max_cols);

@@ -23,19 +23,26 @@ static void products_and_sums_are_checked(void **state)
     assert_false(size_add(UINT64_MAX, 1, &n));
     assert_null(mem_alloc(SIZE_MAX / 2, 4));
     assert_null(mem_alloc(SIZE_MAX - 8, 1));
+    assert_null(mem_alloc_large(SIZE_MAX - 8, 1));
+}
+
+static void check_block(unsigned char *p, size_t size, size_t alignment)
+{
+    assert_non_null(p);
+    assert_int_equal((uintptr_t)p % alignment, 0);
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(p[i], 0);
+    memset(p, 1, size);
+    free(p);
 }
 
 static void blocks_are_aligned_and_zero(void **state)
 {
     (void)state;
-    for (size_t size = 0; size < 300; size += 37) {
-        unsigned char *p = mem_alloc(size, 1);
-        assert_non_null(p);
-        assert_int_equal((uintptr_t)p % 64, 0);
-        for (size_t i = 0; i < size; i++)
-            assert_int_equal(p[i], 0);
-        free(p);
-    }
+    for (size_t size = 0; size < 300; size += 37)
+        check_block(mem_alloc(size, 1), size, 64);
+    for (size_t size = 0; size < 10000; size += 3700)
+        check_block(mem_alloc_large(size, 3), 3 * size, (size_t)2 << 20);
 }
 
 static void grown_arrays_keep_what_they_hold(void **state)
