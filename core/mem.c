@@ -1,4 +1,4 @@
-#define _DEFAULT_SOURCE // NOLINT(bugprone-reserved-identifier): MADV_HUGEPAGE
+#define _DEFAULT_SOURCE /* NOLINT(bugprone-reserved-identifier) */
 #include "core/mem.h"
 
 #include <stdlib.h>
