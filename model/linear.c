@@ -23,6 +23,11 @@ static size_t exact_rows(size_t cols)
 
 static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
 
+static size_t clamp(size_t n, size_t low, size_t high)
+{
+    return n < low ? low : n > high ? high : n;
+}
+
 static size_t input_bytes(size_t cols)
 {
     size_t bytes = 0;
@@ -76,6 +81,11 @@ struct tile {
     uint8_t *scratch;
 };
 
+static uint8_t *scratch_of(const struct work *w, int thread)
+{
+    return w->engine->scratch + (size_t)thread * w->engine->scratch_bytes;
+}
+
 static size_t tile_rows(const struct work *w)
 {
     if (!w->engine->kernels->dot)
@@ -93,7 +103,7 @@ static struct tile find_tile(const struct work *w, size_t item, int thread)
     t.first = (item - (j ? w->end[j - 1] : 0)) * tile_rows(w);
     t.count = t.rows - t.first < tile_rows(w) ? t.rows - t.first : tile_rows(w);
     t.y = w->job[j].y + t.first;
-    t.scratch = w->engine->scratch + (size_t)thread * w->engine->scratch_bytes;
+    t.scratch = scratch_of(w, thread);
     return t;
 }
 
@@ -125,18 +135,55 @@ static void quantize_input(size_t item, int thread, void *arg)
                  w->x + item * w->cols, w->cols);
 }
 
+static void multiply_rows(const struct work *w, const struct tile *t)
+{
+    const struct tensor *weight = t->linear->weight;
+    if (dot_form(weight->dtype->id) != w->form)
+        return;
+    const struct dot_weight rows = {weight->dtype->id, weight->data, weight->bytes / t->rows,
+                                    w->cols};
+    dot_multiply(w->engine->kernels->dot, &rows, t->first, t->count, w->input, w->vectors,
+                 t->y - t->first, t->rows, t->scratch);
+    add_bias(w, t);
+}
+
 static void multiply_fast(size_t item, int thread, void *arg)
 {
     const struct work *w = arg;
     const struct tile t = find_tile(w, item, thread);
-    const struct tensor *weight = t.linear->weight;
-    if (dot_form(weight->dtype->id) != w->form)
-        return;
-    const struct dot_weight rows = {weight->dtype->id, weight->data, weight->bytes / t.rows,
-                                    w->cols};
-    dot_multiply(w->engine->kernels->dot, &rows, t.first, t.count, w->input, w->vectors,
-                 t.y - t.first, t.rows, t.scratch);
-    add_bias(w, &t);
+    multiply_rows(w, &t);
+}
+
+/* One x: rows are read once, and nothing else counts.  A thread takes most of its share of the rows
+ * of all jobs in one go, as a stream; the rest, in eighths, is for whoever is done first. */
+enum { SHARE_ITEMS = 3, EIGHTHS = 8 };
+
+static size_t share_begin(size_t rows, size_t item, size_t threads)
+{
+    static const size_t begin[SHARE_ITEMS] = {0, 6, 7};
+    const size_t share = item / SHARE_ITEMS;
+    const size_t from = rows * share / threads, to = rows * (share + 1) / threads;
+    return from + (to - from) * begin[item % SHARE_ITEMS] / EIGHTHS;
+}
+
+static void multiply_share(size_t item, int thread, void *arg)
+{
+    const struct work *w = arg;
+    const size_t threads = (size_t)pool_threads(w->engine->pool);
+    size_t all = 0, before = 0;
+    for (size_t j = 0; j < w->jobs; j++)
+        all += (size_t)tensor_rows(w->job[j].linear->weight);
+    const size_t from = share_begin(all, item, threads), to = share_begin(all, item + 1, threads);
+    for (size_t j = 0; j < w->jobs; j++) {
+        struct tile t = {.linear = w->job[j].linear, .scratch = scratch_of(w, thread)};
+        t.rows = (size_t)tensor_rows(t.linear->weight);
+        t.first = clamp(from, before, before + t.rows) - before;
+        t.count = clamp(to, before, before + t.rows) - before - t.first;
+        t.y = w->job[j].y + t.first;
+        before += t.rows;
+        if (t.count > 0)
+            multiply_rows(w, &t);
+    }
 }
 
 /* One piece of x, form by form: x is quantized once for all jobs of a form, and floats in whole
@@ -157,7 +204,11 @@ static void run_fast(struct work *w, size_t tiles)
             w->input = w->engine->input;
             pool_for(w->engine->pool, w->vectors, quantize_input, w);
         }
-        pool_for(w->engine->pool, tiles, multiply_fast, w);
+        if (w->vectors == 1)
+            pool_for(w->engine->pool, SHARE_ITEMS * (size_t)pool_threads(w->engine->pool),
+                     multiply_share, w);
+        else
+            pool_for(w->engine->pool, tiles, multiply_fast, w);
     }
 }
 

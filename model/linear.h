@@ -6,9 +6,10 @@
  *          and multiplied with the blocks; for generation the weights stream through once
  *   exact  rows are decoded to f32, a tile at a time, and multiplied in f32 by BLAS: the yardstick
  *
- * Tiles of rows are the items of the pool and follow from the weight's shape alone, so results
- * are the same for any number of threads.  BLAS runs inside an item in one thread (here and in
- * model/attention.c): opening an engine sets OpenBLAS to one thread, for the whole process.
+ * Rows are shared out over the pool: exact ones in tiles that follow from the weight's shape alone,
+ * fast ones anyhow, so results are the same for any number of threads.  BLAS runs inside an item in
+ * one thread (here and in model/attention.c): opening an engine sets OpenBLAS to one thread, for
+ * the whole process.
  */
 #ifndef MODEL_LINEAR_H
 #define MODEL_LINEAR_H

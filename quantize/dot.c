@@ -61,7 +61,7 @@ static size_t panel_bytes(enum dot_form form, size_t cols)
 
 size_t dot_scratch_bytes(size_t max_cols)
 {
-    size_t most = 0;
+    size_t most = DOT_SCRATCH_MIN;
     for (int form = 0; form < DOT_FORMS; form++) {
         const size_t bytes = panel_bytes((enum dot_form)form, max_cols);
         most = bytes > most ? bytes : most;
@@ -108,11 +108,22 @@ static void multiply_panel(const struct dot_kernels *k, const struct dot_weight 
     }
 }
 
+static bool can_stream(const struct dot_kernels *k, const struct dot_weight *w)
+{
+    const struct dtype *t = dtype_get(w->type);
+    return k->stream[w->type] && w->cols <= DOT_STREAM_COLS &&
+           w->row_bytes == w->cols / t->block_elems * t->block_bytes;
+}
+
 void dot_multiply(const struct dot_kernels *k, const struct dot_weight *w, size_t first,
                   size_t rows, const void *x, size_t vectors, float *y, size_t stride,
                   void *scratch)
 {
     const size_t few = k->few[w->type] ? FEW_TOGETHER : FEW_ONE_BY_ONE;
+    if (vectors == 1 && can_stream(k, w)) {
+        k->stream[w->type](y + first, w->data + first * w->row_bytes, rows, x, w->cols, scratch);
+        return;
+    }
     if (vectors < few || !k->multiply[w->type]) {
         multiply_rows(k, w, first, rows, x, vectors, y, stride);
         return;

@@ -33,6 +33,7 @@
 enum dot_form { DOT_FLOAT, DOT_BLOCK, DOT_SUPER, DOT_FORMS };
 
 /* Both integer forms come in pieces of 256 columns, the last filled up with zeros. */
+enum { DOT_STREAM_COLS = 128 * 256, DOT_SCRATCH_MIN = 128 * 1024 };
 enum { DOT_PIECE = 256, DOT_BLOCKS = 8, DOT_LANES = 16, DOT_PANEL_ROWS = 32, DOT_GROUP = 24 };
 
 struct dot_block_input {
@@ -62,6 +63,11 @@ typedef float (*dot_row_fn)(const struct dot_kernels *k, enum dtype_id type, con
 typedef void (*dot_few_fn)(float *y, size_t stride, const uint8_t *row, const void *x,
                            size_t vectors, size_t n);
 
+/* One x, and rows that lie side by side: y[row].  n is at most DOT_STREAM_COLS; scratch is that of
+ * dot_multiply. */
+typedef void (*dot_stream_fn)(float *y, const uint8_t *first, size_t rows, const void *x, size_t n,
+                              void *scratch);
+
 /* Many x.  A panel is up to DOT_PANEL_ROWS rows unpacked and laid side by side: pack writes it (the
  * rows that are missing as zeros), multiply reads it, with up to DOT_GROUP x: y[v * stride + row].
  * What follows those x in memory is read next. */
@@ -75,7 +81,8 @@ struct dot_kernels {
     const struct kernels *codecs; /* the decoders */
     void (*quantize[DOT_FORMS])(void *restrict x8, const float *restrict x, size_t n);
     dot_row_fn row[DTYPE_COUNT];
-    dot_few_fn few[DTYPE_COUNT]; /* NULL: with one x after the other */
+    dot_few_fn few[DTYPE_COUNT];       /* NULL: with one x after the other */
+    dot_stream_fn stream[DTYPE_COUNT]; /* NULL: with one row after the other */
     dot_pack_fn pack[DTYPE_COUNT];
     dot_multiply_fn multiply[DTYPE_COUNT]; /* NULL: rows are multiplied one by one */
     /* Sixteen lanes += w * x; n a multiple of 16. */
@@ -116,6 +123,7 @@ void dot_input_init_avx2(struct dot_kernels *k);
 void dot_float_init_avx2(struct dot_kernels *k);
 void dot_init_avx512(struct dot_kernels *k);
 void dot_row_init_avx512(struct dot_kernels *k);
+void dot_stream_init_avx512(struct dot_kernels *k);
 void dot_float_init_avx512(struct dot_kernels *k);
 void dot_init_neon(struct dot_kernels *k);
 void dot_pack_init_neon(struct dot_kernels *k);

@@ -189,6 +189,29 @@ static void every_version_gives_the_same_bytes(void **state)
         }
 }
 
+/* With one x the rows are a stream, taken in pieces that begin and end anywhere in a row; a row may
+ * be too long for that. */
+static void a_stream_of_rows_gives_the_same_bytes(void **state)
+{
+    (void)state;
+    static const size_t rows[] = {1, 2, 3, 31, 33, 64, 70, 3},
+                        pieces[] = {1, 2, 3, 4, 5, 6, 11, 129};
+    size_t count;
+    const enum dtype_id *type = types(&count);
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < sizeof rows / sizeof *rows; j++) {
+            if (dtype_get(type[i])->block_elems != 256)
+                continue;
+            struct product p =
+                product_new(type[i], rows[j], 256 * pieces[j], 1, WEIGHTS_NORMAL, 3 * j);
+            float *want = product_run(&p, ref());
+            for (size_t l = 1; l < levels; l++)
+                check_same(&p, &level[l], want, "a stream");
+            free(want);
+            product_free(&p);
+        }
+}
+
 /* Floats go through a cache in parts. */
 static void long_rows_give_the_same_bytes(void **state)
 {
@@ -232,7 +255,8 @@ static void arbitrary_bytes_and_nasty_x(void **state)
     const enum dtype_id *type = types(&count);
     for (size_t i = 0; i < count; i++)
         for (int kind = 0; kind < WEIGHTS_KINDS; kind++) {
-            struct product p = product_new(type[i], 18, cols_of(type[i], 2), kind % 2 ? 9 : 2,
+            static const size_t vectors[] = {2, 9, 1};
+            struct product p = product_new(type[i], 18, cols_of(type[i], 2), vectors[kind % 3],
                                            (enum weights_kind)kind, 5);
             const size_t bytes = p.rows * p.w.row_bytes;
             uint8_t *any = malloc(bytes + 1);
@@ -265,6 +289,9 @@ static void extreme_codes_do_not_saturate(void **state)
                 dot_quantize(ref(), dot_form(type[i]), (uint8_t *)p.in + v * p.x_bytes,
                              p.x + v * 256, 256);
             float *want = product_run(&p, ref());
+            for (size_t l = 1; l < levels; l++)
+                check_same(&p, &level[l], want, "one byte");
+            p.vectors = 1;
             for (size_t l = 1; l < levels; l++)
                 check_same(&p, &level[l], want, "one byte");
             free(want);
@@ -347,6 +374,7 @@ int main(void)
         cmocka_unit_test(x_is_quantized_alike),
         cmocka_unit_test(eight_bits_are_near_and_what_is_not_finite_shows),
         cmocka_unit_test(every_version_gives_the_same_bytes),
+        cmocka_unit_test(a_stream_of_rows_gives_the_same_bytes),
         cmocka_unit_test(long_rows_give_the_same_bytes),
         cmocka_unit_test(many_x_are_multiplied_as_one_by_one),
         cmocka_unit_test(arbitrary_bytes_and_nasty_x),
