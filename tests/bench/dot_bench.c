@@ -19,7 +19,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { RUNS = 7, TILE = 64, COLS = 2048, PROMPT = 512, PROMPT_ROWS = 2048, COPIES = 256 };
+enum { RUNS = 7, COLS = 2048, PROMPT = 512, PROMPT_ROWS = 2048, COPIES = 256 };
+enum { TILE = 64, STREAM = 1024 }; /* rows multiplied at a time, and with one x */
 
 struct bench {
     struct pool *pool;
@@ -74,11 +75,13 @@ static void sum_array(size_t item, int thread, void *arg)
         b->sums[item] += s[j];
 }
 
+static size_t tile_rows(const struct bench *b) { return b->vectors == 1 ? STREAM : TILE; }
+
 static void multiply(size_t item, int thread, void *arg)
 {
     struct bench *b = arg;
-    const size_t first = item * TILE, left = b->rows - first;
-    dot_multiply(b->k, &b->w, first, left < TILE ? left : TILE, b->x, b->vectors, b->y, b->rows,
+    const size_t rows = tile_rows(b), first = item * rows, left = b->rows - first;
+    dot_multiply(b->k, &b->w, first, left < rows ? left : rows, b->x, b->vectors, b->y, b->rows,
                  b->scratch + (size_t)thread * b->scratch_bytes);
 }
 
@@ -132,7 +135,7 @@ static void generation(struct bench *b, uint8_t *data, size_t bytes)
     for (int type = 0; type < DTYPE_COUNT; type++) {
         if (!fill(b, data, (enum dtype_id)type, bytes) || !fill_x(b, 1))
             continue;
-        const struct speed s = measure(b, (b->rows + TILE - 1) / TILE, multiply,
+        const struct speed s = measure(b, (b->rows + STREAM - 1) / STREAM, multiply,
                                        (double)(b->rows * b->w.row_bytes) * 1e-9);
         printf("  %-8s %25.2f %10.0f%% %14.2f\n", dtype_get((enum dtype_id)type)->name, s.wall,
                100.0 * s.wall / sum.wall, s.cpu);
