@@ -1,6 +1,5 @@
-/* dot_stream_avx512.c - one x and many rows of Q4_K, Q5_K or Q6_K in AVX-512 VNNI: what a token
- * costs.  Same bytes as the reference: integers are exact in any order, floats are added in its
- * order.
+/* dot_stream_avx512.c - one x and many rows of Q2_K to Q6_K in AVX-512 VNNI: what a token costs.
+ * Same bytes as the reference: integers are exact in any order, floats are added in its order.
  *
  * Rows lie side by side, so they are one stream of super-blocks, taken four at a time wherever rows
  * end; x is laid out beside it in the order in which the codes come out of memory.  The four terms
@@ -20,21 +19,21 @@ enum { RUN = 4, ROWS = 32, BLOCKS = DOT_STREAM_COLS / SUPER_ELEMS + RUN - 1 };
 struct stream {
     int8_t q[BLOCKS][SUPER_ELEMS];
     int32_t begin[BLOCKS][SUPER_ELEMS / 4]; /* of the sums of four products */
-    int16_t sum[BLOCKS][8];
+    int16_t sum[BLOCKS][8], odd[BLOCKS][8]; /* of groups, or of the even and of the odd ones */
     float d[BLOCKS], term[ROWS * BLOCKS];
 };
 static_assert(sizeof(struct stream) <= DOT_SCRATCH_MIN, "it is laid out in the scratch");
 
 /* How four super-blocks are taken apart.  A vector has the codes of 32 columns and of the 32 that
  * are `apart` times as many behind.  Scales are of 16 bits, those of two super-blocks in a vector:
- * eight and eight, or sixteen and sixteen; minima eight times four.  Without minima `offset` is to
- * be taken off the codes. */
+ * eight and eight, or sixteen and sixteen.  Minima are those of four super-blocks: eight times
+ * four, or the even and the odd ones of sixteen.  A type without has `offset` to be taken off its
+ * codes. */
 struct stream_type {
-    size_t bytes;
+    size_t bytes, halves; /* halves: where d is, and m behind it */
     int groups, apart, offset;
     void (*codes)(__m512i u[4], const uint8_t *at);
-    __m512i (*scales)(__m512i scale[2], const uint8_t *at, size_t bytes); /* returns minima */
-    __m128 (*factors)(__m128 *m, const uint8_t *at, size_t bytes);
+    void (*scales)(__m512i scale[2], __m512i min[2], const uint8_t *at, size_t bytes);
 };
 
 INLINE __m512i load64(const void *p) { return _mm512_loadu_si512(p); }
@@ -63,6 +62,26 @@ INLINE __m512i put_above(__m512i u, __m512i top, int low, int high, char mask)
         _mm512_inserti64x4(_mm512_set1_epi32(low & 31), _mm256_set1_epi32(high & 31), 1);
     const __m512i bits = _mm512_and_si512(_mm512_rolv_epi32(top, by), _mm512_set1_epi8(mask));
     return _mm512_or_si512(u, bits);
+}
+
+INLINE __m512i two_bits(const uint8_t *qs, int i)
+{
+    return _mm512_and_si512(_mm512_srli_epi16(load64(qs), 2 * i), _mm512_set1_epi8(3));
+}
+
+INLINE void codes_q2_k(__m512i u[4], const uint8_t *at)
+{
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        u[i] = two_bits(FIELD(block_q2_k, qs), i);
+}
+
+INLINE void codes_q3_k(__m512i u[4], const uint8_t *at)
+{
+    const __m512i top = twice(FIELD(block_q3_k, hmask)); /* bit g of a byte: group g */
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        u[i] = put_above(two_bits(FIELD(block_q3_k, qs), i), top, 2 - i, -2 - i, 4);
 }
 
 INLINE void codes_q4_k(__m512i u[4], const uint8_t *at)
@@ -95,7 +114,7 @@ INLINE void codes_q6_k(__m512i u[4], const uint8_t *at)
 }
 
 /* As unpack_scales in dot_unpack_avx2.h. */
-INLINE __m512i scales_six_bits(__m512i scale[2], const uint8_t *at, size_t bytes)
+INLINE void scales_six_bits(__m512i scale[2], __m512i min[2], const uint8_t *at, size_t bytes)
 {
     const __m512i all = in_four(at, bytes), zero = _mm512_setzero_si512();
     const __m512i six = _mm512_shuffle_epi32(all, 0xed), top = _mm512_shuffle_epi32(all, 0xa5);
@@ -108,47 +127,76 @@ INLINE __m512i scales_six_bits(__m512i scale[2], const uint8_t *at, size_t bytes
         _mm512_or_si512(low, _mm512_and_si512(_mm512_srli_epi32(top, 2), high_bits));
     scale[0] = _mm512_unpacklo_epi8(both, zero);
     scale[1] = _mm512_shuffle_i64x2(scale[0], scale[0], 0xee);
-    return _mm512_unpackhi_epi8(both, zero);
+    min[0] = _mm512_unpackhi_epi8(both, zero);
 }
 
-INLINE __m512i scales_q6_k(__m512i scale[2], const uint8_t *at, size_t bytes)
+/* Sixteen signed bytes in each lane. */
+INLINE void widen(__m512i scale[2], __m512i bytes)
 {
-    const uint8_t *s = FIELD(block_q6_k, scales);
-    scale[0] = _mm512_cvtepi8_epi16(_mm256_set_m128i(load16(s + bytes), load16(s)));
-    scale[1] = _mm512_cvtepi8_epi16(_mm256_set_m128i(load16(s + 3 * bytes), load16(s + 2 * bytes)));
-    return _mm512_setzero_si512();
+    scale[0] = _mm512_cvtepi8_epi16(_mm512_castsi512_si256(bytes));
+    scale[1] = _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64(bytes, 1));
 }
 
-/* The halves d and m that four super-blocks begin with. */
-INLINE __m128 factors_first(__m128 *m, const uint8_t *at, size_t bytes)
+INLINE void scales_q2_k(__m512i scale[2], __m512i min[2], const uint8_t *at, size_t bytes)
 {
-    const __m128i both =
-        _mm_setr_epi32((int)load_u32(at), (int)load_u32(at + bytes), (int)load_u32(at + 2 * bytes),
-                       (int)load_u32(at + 3 * bytes));
+    const __m512i all = in_four(FIELD(block_q2_k, scales), bytes);
+    widen(scale, _mm512_and_si512(all, _mm512_set1_epi8(15)));
+    min[0] = _mm512_and_si512(_mm512_srli_epi16(all, 4), _mm512_set1_epi16(15));
+    min[1] = _mm512_srli_epi16(all, 12);
+}
+
+/* As unpack_q3_k in dot_unpack_avx2.h; the scales are the last twelve of sixteen bytes. */
+INLINE void scales_q3_k(__m512i scale[2], __m512i min[2], const uint8_t *at, size_t bytes)
+{
+    (void)min;
+    const __m512i all = in_four(FIELD(block_q3_k, scales) - 4, bytes);
+    const __m512i both = _mm512_shuffle_epi32(all, 0x99), tops = _mm512_shuffle_epi32(all, 0xff);
+    const __m512i down = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0, 4, 4));
+    const __m512i turn = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 2, 4, 6));
+    const __m512i low = _mm512_and_si512(_mm512_srlv_epi32(both, down), _mm512_set1_epi8(15));
+    const __m512i top = _mm512_and_si512(_mm512_srlv_epi32(tops, turn), _mm512_set1_epi8(3));
+    widen(scale,
+          _mm512_sub_epi8(_mm512_or_si512(low, _mm512_slli_epi16(top, 4)), _mm512_set1_epi8(32)));
+}
+
+INLINE void scales_q6_k(__m512i scale[2], __m512i min[2], const uint8_t *at, size_t bytes)
+{
+    (void)min;
+    widen(scale, in_four(FIELD(block_q6_k, scales), bytes));
+}
+
+/* The halves at p, and those after them, in four super-blocks. */
+INLINE __m128 halves(__m128 *m, const uint8_t *p, size_t bytes)
+{
+    const __m128i both = _mm_setr_epi32((int)load_u32(p), (int)load_u32(p + bytes),
+                                        (int)load_u32(p + 2 * bytes), (int)load_u32(p + 3 * bytes));
     const __m256 f = _mm256_cvtph_ps(_mm_shuffle_epi8(
         both, _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15)));
     *m = _mm256_extractf128_ps(f, 1);
     return _mm256_castps256_ps128(f);
 }
 
-INLINE __m128 factors_q6_k(__m128 *m, const uint8_t *at, size_t bytes)
+INLINE __m128 single_halves(const uint8_t *p, size_t bytes)
 {
-    const uint8_t *d = FIELD(block_q6_k, d);
-    *m = _mm_setzero_ps();
-    return _mm_cvtph_ps(_mm_setr_epi16(load_u16(d), load_u16(d + bytes), load_u16(d + 2 * bytes),
-                                       load_u16(d + 3 * bytes), 0, 0, 0, 0));
+    return _mm_cvtph_ps(_mm_setr_epi16(load_u16(p), load_u16(p + bytes), load_u16(p + 2 * bytes),
+                                       load_u16(p + 3 * bytes), 0, 0, 0, 0));
+}
+
+/* The first group of 32 columns in vector i. */
+INLINE int first_group(int apart, int i)
+{
+    return apart == 1 ? 2 * i : apart == 2 ? 4 * (i / 2) + i % 2 : i;
 }
 
 /* Which scales belong to the products of vector i of two super-blocks: in each lane four words of
  * the one and four of the other. */
-INLINE __m512i scale_words(int groups, int i)
+INLINE __m512i scale_words(int groups, int apart, int i)
 {
-    const int a = groups == 8 ? 4 * (i / 2) + i % 2 : 4 * i;
-    const long long step = 0x0001000100010001, other = groups * step;
-    const long long of[4] = {a * step, (groups == 8 ? a : a + 1) * step, (a + 2) * step,
-                             (groups == 8 ? a + 2 : a + 3) * step};
-    return _mm512_setr_epi64(of[0], of[0] + other, of[1], of[1] + other, of[2], of[2] + other,
-                             of[3], of[3] + other);
+    const long long word = 0x0001000100010001, other = groups * word;
+    const int each = groups / 8, g = each * first_group(apart, i), h = g + each * apart;
+    const long long a = g * word, b = (g + each - 1) * word, c = h * word,
+                    d = (h + each - 1) * word;
+    return _mm512_setr_epi64(a, a + other, b, b + other, c, c + other, d, d + other);
 }
 
 /* The sums of the products of vector i. */
@@ -182,8 +230,7 @@ INLINE __m128i sums_of_lanes(__m512i v)
 INLINE __m128 multiply_run(const uint8_t *at, const struct stream *x, size_t b,
                            struct stream_type t)
 {
-    __m512i p[RUN][4], scale[2], dot[2];
-    __m128 m;
+    __m512i p[RUN][4], scale[2], min[2], dot[2];
     UNROLL
     for (size_t r = 0; r < RUN; r++) {
         __m512i u[4];
@@ -192,22 +239,26 @@ INLINE __m128 multiply_run(const uint8_t *at, const struct stream *x, size_t b,
         for (int i = 0; i < 4; i++)
             p[r][i] = multiply_codes(u[i], x, b + r, i, t.offset);
     }
-    const __m512i minima = t.scales(scale, at, t.bytes);
+    t.scales(scale, min, at, t.bytes);
     UNROLL
     for (int h = 0; h < 2; h++) {
         dot[h] = _mm512_setzero_si512();
         UNROLL
         for (int i = 0; i < 4; i++)
-            dot[h] =
-                _mm512_dpwssd_epi32(dot[h], _mm512_packs_epi32(p[2 * h][i], p[2 * h + 1][i]),
-                                    _mm512_permutexvar_epi16(scale_words(t.groups, i), scale[h]));
+            dot[h] = _mm512_dpwssd_epi32(
+                dot[h], _mm512_packs_epi32(p[2 * h][i], p[2 * h + 1][i]),
+                _mm512_permutexvar_epi16(scale_words(t.groups, t.apart, i), scale[h]));
     }
-    __m128 term = _mm_mul_ps(t.factors(&m, at, t.bytes), _mm_cvtepi32_ps(sums_of_pairs(dot)));
-    if (t.offset == 0) {
-        const __m128i low = sums_of_lanes(_mm512_madd_epi16(minima, load64(x->sum[b])));
-        term = _mm_sub_ps(term, _mm_mul_ps(m, _mm_cvtepi32_ps(low)));
-    }
-    return _mm_mul_ps(term, _mm_loadu_ps(x->d + b));
+    const __m128 whole = _mm_cvtepi32_ps(sums_of_pairs(dot)), dx = _mm_loadu_ps(x->d + b);
+    if (t.offset != 0)
+        return _mm_mul_ps(_mm_mul_ps(single_halves(at + t.halves, t.bytes), whole), dx);
+    __m512i low = _mm512_madd_epi16(min[0], load64(x->sum[b]));
+    if (t.groups == 16)
+        low = _mm512_dpwssd_epi32(low, min[1], load64(x->odd[b]));
+    __m128 m;
+    const __m128 d = halves(&m, at + t.halves, t.bytes);
+    const __m128 less = _mm_mul_ps(m, _mm_cvtepi32_ps(sums_of_lanes(low)));
+    return _mm_mul_ps(_mm_sub_ps(_mm_mul_ps(d, whole), less), dx);
 }
 
 INLINE void lay_out(struct stream *to, const struct dot_super_input *x, size_t blocks,
@@ -217,7 +268,7 @@ INLINE void lay_out(struct stream *to, const struct dot_super_input *x, size_t b
         const struct dot_super_input *from = &x[b % blocks];
         UNROLL
         for (int i = 0; i < 4; i++) {
-            const int g = t.apart == 1 ? 2 * i : 4 * (i / 2) + i % 2;
+            const int g = first_group(t.apart, i);
             const __m512i q = _mm512_inserti64x4(_mm512_castsi256_si512(load32(from->q + 32 * g)),
                                                  load32(from->q + 32 * (g + t.apart)), 1);
             const __m512i zero = _mm512_setzero_si512();
@@ -225,7 +276,8 @@ INLINE void lay_out(struct stream *to, const struct dot_super_input *x, size_t b
             _mm512_storeu_si512(to->q[b] + 64 * i, q);
             _mm512_storeu_si512(to->begin[b] + 16 * i, _mm512_sub_epi32(zero, off));
         }
-        memcpy(to->sum[b], from->sum32, sizeof from->sum32);
+        memcpy(to->sum[b], t.groups == 8 ? from->sum32 : from->sum, sizeof to->sum[b]);
+        memcpy(to->odd[b], from->sum + 8, sizeof to->odd[b]);
         to->d[b] = from->d;
     }
 }
@@ -265,15 +317,20 @@ INLINE void multiply_stream(float *y, const uint8_t *at, size_t rows,
     static void stream_##name(float *y, const uint8_t *first, size_t rows, const void *x,          \
                               size_t n, void *scratch)                                             \
     {                                                                                              \
-        const struct stream_type t = {sizeof(struct block_##name), __VA_ARGS__};                   \
+        const struct stream_type t = {sizeof(struct block_##name),                                 \
+                                      offsetof(struct block_##name, d), __VA_ARGS__};              \
         multiply_stream(y, first, rows, x, n / SUPER_ELEMS, scratch, t);                           \
     }
-STREAM(q4_k, 8, 2, 0, codes_q4_k, scales_six_bits, factors_first)
-STREAM(q5_k, 8, 2, 0, codes_q5_k, scales_six_bits, factors_first)
-STREAM(q6_k, 16, 1, 32, codes_q6_k, scales_q6_k, factors_q6_k)
+STREAM(q2_k, 16, 4, 0, codes_q2_k, scales_q2_k)
+STREAM(q3_k, 16, 4, 4, codes_q3_k, scales_q3_k)
+STREAM(q4_k, 8, 2, 0, codes_q4_k, scales_six_bits)
+STREAM(q5_k, 8, 2, 0, codes_q5_k, scales_six_bits)
+STREAM(q6_k, 16, 1, 32, codes_q6_k, scales_q6_k)
 
 void dot_stream_init_avx512(struct dot_kernels *k)
 {
+    k->stream[DTYPE_Q2_K] = stream_q2_k;
+    k->stream[DTYPE_Q3_K] = stream_q3_k;
     k->stream[DTYPE_Q4_K] = stream_q4_k;
     k->stream[DTYPE_Q5_K] = stream_q5_k;
     k->stream[DTYPE_Q6_K] = stream_q6_k;
