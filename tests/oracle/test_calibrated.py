@@ -50,22 +50,23 @@ def quality(tmp):
     for name, options in {
         "plain": ["--type", "Q3_K_M"],
         "importance": ["--type", "Q3_K_M", "--calib", calib, "--method", "rtn"],
-        "gptq": ["--type", "Q3_K_M", "--calib", calib],
+        "gptq": ["--type", "Q3_K_M", "--calib", calib, "--method", "gptq"],
+        "default": ["--type", "Q3_K_M", "--calib", calib],
         "like": ["--like", "Q3_K_M", "--calib", calib, "--probe", probe, "--quality", "fast"],
     }.items():
         out = tmp / f"{name}.gguf"
         quern("quantize", source, "-o", out, *options, "-q")
         q = log_p(out, text)
         kl[name] = float((np.exp(base) * (base - q)).sum(axis=-1).mean())
-    for better, worse, factor in [("importance", "plain", 1.0), ("gptq", "importance", 0.9), ("like", "gptq", 0.9)]:
+    for better, worse, factor in [("importance", "plain", 1.0), ("gptq", "importance", 0.9), ("default", "importance", 0.9), ("like", "default", 0.9)]:
         tap.ok(kl[better] < factor * kl[worse], f"Q3_K_M in stock: {better} is better than {worse}", f"{kl[better]:.5f} and {kl[worse]:.5f}")
     sizes = {name: (tmp / f"{name}.gguf").stat().st_size for name in kl}
     tap.ok(sizes["like"] <= sizes["plain"], "types of its own choice in no more bytes", str(sizes))
 
 
 def keys(tmp):
-    fields = gguf.GGUFReader(tmp / "gptq.gguf").fields
-    tap.ok(fields["quern.calibration.method"].contents() == "gptq, best" and fields["quern.calibration.text"].contents() == LEARN.name
+    fields = gguf.GGUFReader(tmp / "default.gguf").fields
+    tap.ok(fields["quern.calibration.method"].contents() == "awq+gptq, best" and fields["quern.calibration.text"].contents() == LEARN.name
            and fields["quern.calibration.tokens"].contents() == 8 * 512, "the file says how it was calibrated")
     tap.ok(not [k for k in gguf.GGUFReader(tmp / "plain.gguf").fields if k.startswith("quern.")], "a plain file says nothing of that")
 
