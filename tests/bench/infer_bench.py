@@ -1,10 +1,11 @@
 """Speed of `quern bench` beside stock llama.cpp on the same file with the same threads, in one run.
 
-usage: infer_bench.py BUILD_DIR [MODEL.gguf ...] [--threads 2] [--runs 3]
+usage: infer_bench.py BUILD_DIR [MODEL.gguf ...] [--threads 2] [--runs 5]
 
 Without a model it makes a random Llama of 300 M weights and takes it as Q4_K_M and F16.  Prompt: 512 tokens in one
-pass from an empty cache; generation: 64 single tokens after 16.  Medians of tokens a second.  Stock is the PyPI
-package llama-cpp-python, built from source for the machine.
+pass from an empty cache; generation: 64 single tokens after 16.  Both take turns, for the machine's own speed comes
+and goes: medians of tokens a second and of the ratios of pairs.  Stock is the PyPI package llama-cpp-python, built from
+source for the machine.
 """
 import argparse
 import json
@@ -39,28 +40,37 @@ def decode(context, tokens, first):
         raise SystemExit(f"llama_decode returns {status}")
 
 
-def stock(path, threads, runs):
-    model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
-    params = llama_cpp.llama_context_default_params()
-    params.n_ctx = params.n_batch = params.n_ubatch = PROMPT + 64
-    params.n_threads = params.n_threads_batch = threads
-    context = llama_cpp.llama_init_from_model(model, params)
-    memory = llama_cpp.llama_get_memory(context)
-    prompt, generation = [], []
-    for _ in range(runs + 1):
-        llama_cpp.llama_memory_clear(memory, True)
+class Stock:
+    def __init__(self, path, threads):
+        self.model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = params.n_batch = params.n_ubatch = PROMPT + 64
+        params.n_threads = params.n_threads_batch = threads
+        self.context = llama_cpp.llama_init_from_model(self.model, params)
+        self.memory = llama_cpp.llama_get_memory(self.context)
+        self.prompt()
+
+    def prompt(self):
+        llama_cpp.llama_memory_clear(self.memory, True)
         start = time.monotonic()
-        decode(context, [10 + i % 1000 for i in range(PROMPT)], 0)
-        prompt.append(PROMPT / (time.monotonic() - start))
-        llama_cpp.llama_memory_clear(memory, True)
-        decode(context, list(range(10, 10 + BEFORE)), 0)
+        decode(self.context, [10 + i % 1000 for i in range(PROMPT)], 0)
+        return PROMPT / (time.monotonic() - start)
+
+    def generation(self):
+        llama_cpp.llama_memory_clear(self.memory, True)
+        decode(self.context, list(range(10, 10 + BEFORE)), 0)
         start = time.monotonic()
         for i in range(AFTER):
-            decode(context, [100 + i], BEFORE + i)
-        generation.append(AFTER / (time.monotonic() - start))
-    llama_cpp.llama_free(context)
-    llama_cpp.llama_model_free(model)
-    return statistics.median(prompt[1:]), statistics.median(generation[1:])
+            decode(self.context, [100 + i], BEFORE + i)
+        return AFTER / (time.monotonic() - start)
+
+    def measure(self):
+        """Medians of a few."""
+        return tuple(statistics.median(f() for _ in range(3)) for f in (self.prompt, self.generation))
+
+    def close(self):
+        llama_cpp.llama_free(self.context)
+        llama_cpp.llama_model_free(self.model)
 
 
 def quern(program, path, threads):
@@ -76,7 +86,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("models", nargs="*")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5, help="pairs")
     args = parser.parse_args()
     program = pathlib.Path(args.build) / "quern"
     llama_cpp.llama_log_set(_silent, None)
@@ -91,9 +101,15 @@ def main():
                 subprocess.run([program, "quantize", folder, "-o", models[-1], "--type", name, "-q"], check=True)
         print("| model | prompt: quern | stock | ratio | generation: quern | stock | ratio | of reading |\n|---|---|---|---|---|---|---|---|")
         for path in models:
-            theirs = stock(path, args.threads, args.runs)
-            ours = quern(program, path, args.threads)
-            print(f"| {path.name} | {ours[0]:.0f} | {theirs[0]:.0f} | {ours[0] / theirs[0]:.2f} | {ours[1]:.1f} | {theirs[1]:.1f} | {ours[1] / theirs[1]:.2f} | {ours[2]:.0f} % of {ours[3] / 1e9:.1f} GB/s |", flush=True)
+            theirs = Stock(path, args.threads)
+            pairs = [(quern(program, path, args.threads), theirs.measure()) for _ in range(args.runs)]
+            theirs.close()
+            ours = [statistics.median(q[i] for q, _ in pairs) for i in range(4)]
+            cells = [path.name]
+            for i, digits in enumerate((0, 1)):
+                cells += [f"{ours[i]:.{digits}f}", f"{statistics.median(s[i] for _, s in pairs):.{digits}f}",
+                          f"{statistics.median(q[i] / s[i] for q, s in pairs):.2f}"]
+            print("| " + " | ".join(cells) + f" | {ours[2]:.0f} % of {ours[3] / 1e9:.1f} GB/s |", flush=True)
 
 
 main()
