@@ -397,7 +397,7 @@ bool calib_store_probe(const char *path)
         return false;
     const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     const bool is =
-        file >= 0 && H5Aexists(file, CALIB_FORMAT) > 0 && H5Aexists(file, CALIB_QUERN) > 0;
+        file < 0 || (H5Aexists(file, CALIB_FORMAT) > 0 && H5Aexists(file, CALIB_QUERN) > 0);
     if (file >= 0)
         H5Fclose(file);
     return is;

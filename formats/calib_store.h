@@ -73,7 +73,7 @@ struct calib_store {
     int64_t file; /* HDF5's handle; 0: closed */
 };
 
-/* Is it an HDF5 file that says it is one of these? */
+/* Is it an HDF5 file that says it is one of these, or that is too damaged to say what it is? */
 bool calib_store_probe(const char *path);
 
 /* Fails with ERR_IO, ERR_FORMAT, ERR_NUMERIC (a value that is not finite or below 0), ERR_UNSUPPORTED

@@ -56,6 +56,8 @@ result $? "the file says how it was calibrated"
 mv "$out/cost.json" "$in/cost.json"
 rm -f "$out"/*
 refuses "the calibration of another model" 1 "of another model" quantize "$demo" -o "$out/a.gguf" --calib "$in/other.h5"
+head -c 20000 "$in/calib.h5" >"$in/cut.h5"
+refuses "a calibration that is cut off" 1 "cut.h5: .*truncated" quantize "$demo" -o "$out/a.gguf" --calib "$in/cut.h5"
 refuses "Hessians that are not there" 2 "has importance alone" quantize "$demo" -o "$out/a.gguf" --calib "$in/importance.h5"
 refuses "gptq without calibration" 2 "needs --calib" quantize "$demo" -o "$out/a.gguf" --method gptq
 refuses "a method that there is not" 2 "there are rtn, gptq, awq and awq" quantize "$demo" -o "$out/a.gguf" --method best
