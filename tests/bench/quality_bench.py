@@ -67,7 +67,7 @@ class Bench:
             self.known["seconds imatrix"] = self.script("stock_calibrate.py", self.source, learn, self.matrix, self.args.windows, self.args.threads)
         if not self.calib.exists() and {"same", "like"} & set(self.args.sides):
             self.known["seconds calibrate"] = self.run(self.quern, "calibrate", self.source, "-f", learn, "-o", self.calib, "--chunks", self.args.windows, "--gradients",
-                                                      "--gradient-chunks", max(1, self.args.windows // 2), "-t", self.args.threads, "--force", "-q")
+                                                      "--gradient-chunks", self.args.back, "-t", self.args.threads, "--force", "-q")
         parts = {"novels": ("eval_novels.txt", 120000, None, 30), "wiki": ("wiki.test.raw", 0, 100000, None)}
         self.texts = {}
         for name in self.args.texts:
@@ -183,6 +183,7 @@ def main():
     parser.add_argument("--exact", action="store_true")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--windows", type=int, default=571, help="of the calibration text: all of it, 292 thousand tokens")
+    parser.add_argument("--back", type=int, default=288, help="of them, that quern also goes back through")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--extra", default="", help="more options for quern quantize")
     args = parser.parse_args()

@@ -10,6 +10,7 @@
 #include "core/cpu.h"
 #include "core/mem.h"
 #include "core/stop.h"
+#include "tests/formats/same_file.h"
 #include "tests/formats/scratch.h"
 
 #include <signal.h>
@@ -85,17 +86,6 @@ static bool quantize(const char *model, const char *out, int threads, long steps
     calibrate_close(&c);
     pool_close(pool);
     return ok;
-}
-
-static void assert_same_file(const char *a, const char *b)
-{
-    struct map x = {0}, y = {0};
-    struct err err = {0};
-    assert_true(map_open(&x, a, &err) && map_open(&y, b, &err));
-    assert_int_equal(x.size, y.size);
-    assert_memory_equal(x.data, y.data, x.size);
-    map_close(&x);
-    map_close(&y);
 }
 
 static void stopped_anywhere_it_goes_on(void **state)

@@ -7,6 +7,7 @@
 #include "formats/gguf_write.h"
 #include "tests/formats/bytes.h"
 #include "tests/formats/fixture.h"
+#include "tests/formats/same_file.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -65,17 +66,6 @@ static size_t split(const struct scratch *s, uint64_t max_bytes, size_t max_tens
     assert_true(gguf_split_write(&c, prefix, max_bytes, max_tensors, false, NULL, &files, &err));
     checkpoint_close(&c);
     return files;
-}
-
-static void assert_same_file(const char *a, const char *b)
-{
-    struct map x, y;
-    struct err err = {0};
-    assert_true(map_open(&x, a, &err) && map_open(&y, b, &err));
-    assert_int_equal(x.size, y.size);
-    assert_memory_equal(x.data, y.data, x.size);
-    map_close(&x);
-    map_close(&y);
 }
 
 static void assert_part(const struct scratch *s, const char *name, uint64_t no, uint64_t count,

@@ -10,6 +10,7 @@
 #include "core/mem.h"
 #include "eval/verify.h"
 #include "model/produce.h"
+#include "tests/formats/same_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,17 +112,6 @@ static void produce(const char *path, enum dtype_id type, int threads, unsigned 
     plan_close(&plan);
     checkpoint_close(&c);
     pool_close(pool);
-}
-
-static void assert_same_file(const char *a, const char *b)
-{
-    struct map x, y;
-    struct err err = {0};
-    assert_true(map_open(&x, a, &err) && map_open(&y, b, &err));
-    assert_int_equal(x.size, y.size);
-    assert_memory_equal(x.data, y.data, x.size);
-    map_close(&x);
-    map_close(&y);
 }
 
 static void same_bytes_for_any_threads(void **state)
