@@ -1,7 +1,6 @@
 #include "calib/collect.h"
 
 #include "calib/gradients.h"
-#include "calib/parts.h"
 #include "calib/pass.h"
 #include "core/clock.h"
 
@@ -41,13 +40,9 @@ static struct gradients_options gradients_of(const struct collect_options *o)
     };
 }
 
-/* Bytes that BLAS, HDF5 and the program itself take, and the tiles of a thread. */
-enum { LIBRARIES = 24 << 20, THREAD = 4 << 20 };
-
 struct collect_needs collect_needs(const struct collect_options *o)
 {
     const struct pass_options pass = pass_of(o);
-    const uint64_t threads = (uint64_t)pool_threads(o->pool);
     struct collect_needs n = {.disk = pass_disk(&pass)};
     for (size_t half = 0; half < pass_halves(o->weights); half++) {
         struct pass_input input[PASS_INPUTS];
@@ -68,7 +63,7 @@ struct collect_needs collect_needs(const struct collect_options *o)
         n.memory = bytes > n.memory ? bytes : n.memory;
         n.disk += gradients_disk(&g) + 2 * gradients_bytes(o->weights);
     }
-    n.memory += LIBRARIES + threads * THREAD;
+    n.memory += pass_program(&pass);
     return n;
 }
 
@@ -103,12 +98,7 @@ static bool run_half(struct collect *c, size_t half, struct err *err)
 {
     const bool last = half + 1 == pass_halves(c->o->weights);
     const struct pass_step step = {half, half, last ? half : half + 1, {true, true}};
-    struct calib_writer w = {0};
-    const bool ok = pass_run(&c->pass, &step, err) && parts_write(&c->parts, half, &w, err) &&
-                    pass_write(&c->pass, &w, err) && calib_writer_commit(&w, err);
-    calib_writer_close(&w);
-    pass_end(&c->pass);
-    return ok;
+    return pass_part(&c->pass, &step, &c->parts, half, err);
 }
 
 /* How many halves are left to go back through. */

@@ -65,6 +65,12 @@ uint64_t pass_memory(const struct pass_options *o)
            (FORWARD_PIECE * token + o->corpus->context * (h->embd + kept_floats(h)));
 }
 
+uint64_t pass_program(const struct pass_options *o)
+{
+    enum { LIBRARIES = 24 << 20, THREAD = 4 << 20 }; /* BLAS and HDF5, mostly */
+    return LIBRARIES + (uint64_t)pool_threads(o->pool) * THREAD;
+}
+
 uint64_t pass_disk(const struct pass_options *o)
 {
     return 2 * (uint64_t)o->corpus->windows * o->corpus->context * embd_of(o) * sizeof(float);
@@ -160,7 +166,6 @@ bool pass_open(struct pass *p, const struct pass_options *o, const char *folder,
 
 void pass_close(struct pass *p, bool keep)
 {
-    pass_end(p);
     stream_file_close(&p->stream[0], keep);
     stream_file_close(&p->stream[1], keep);
     forward_close(&p->forward);
@@ -186,7 +191,17 @@ static bool open_sums(struct pass *p, struct err *err)
     return true;
 }
 
-bool pass_run(struct pass *p, const struct pass_step *step, struct err *err)
+static void end_sums(struct pass *p)
+{
+    for (size_t i = 0; i < p->inputs; i++) {
+        moments_close(&p->input[i].moments);
+        for (size_t l = 0; l < p->input[i].linears; l++)
+            checkpoint_release(p->o->weights->checkpoint, p->input[i].linear[l]);
+    }
+    p->inputs = 0;
+}
+
+static bool run(struct pass *p, const struct pass_step *step, struct err *err)
 {
     const double start = clock_seconds(), sums = p->sums_seconds;
     p->step = step;
@@ -204,16 +219,6 @@ bool pass_run(struct pass *p, const struct pass_step *step, struct err *err)
     ok = ok && (step->end == step->begin || stream_file_sync(&p->stream[step->end % 2], err));
     p->write_seconds += clock_seconds() - end;
     return ok;
-}
-
-void pass_end(struct pass *p)
-{
-    for (size_t i = 0; i < p->inputs; i++) {
-        moments_close(&p->input[i].moments);
-        for (size_t l = 0; l < p->input[i].linears; l++)
-            checkpoint_release(p->o->weights->checkpoint, p->input[i].linear[l]);
-    }
-    p->inputs = 0;
 }
 
 static bool write_input(const struct pass *p, struct pass_input *in, struct calib_writer *w,
@@ -239,12 +244,23 @@ static bool write_input(const struct pass *p, struct pass_input *in, struct cali
     return ok;
 }
 
-bool pass_write(struct pass *p, struct calib_writer *w, struct err *err)
+static bool write_groups(struct pass *p, struct calib_writer *w, struct err *err)
 {
     const double start = clock_seconds();
     bool ok = true;
     for (size_t i = 0; ok && i < p->inputs; i++)
         ok = !p->input[i].summed || write_input(p, &p->input[i], w, err);
     p->write_seconds += clock_seconds() - start;
+    return ok;
+}
+
+bool pass_part(struct pass *p, const struct pass_step *step, const struct parts *parts,
+               size_t stage, struct err *err)
+{
+    struct calib_writer w = {0};
+    const bool ok = run(p, step, err) && parts_write(parts, stage, &w, err) &&
+                    write_groups(p, &w, err) && calib_writer_commit(&w, err);
+    calib_writer_close(&w);
+    end_sums(p);
     return ok;
 }

@@ -10,6 +10,7 @@
 
 #include "calib/corpus.h"
 #include "calib/moments.h"
+#include "calib/parts.h"
 #include "calib/stream_file.h"
 #include "core/progress.h"
 #include "model/forward.h"
@@ -69,8 +70,10 @@ static inline size_t pass_cols(const struct pass_input *in)
     return (size_t)tensor_cols(in->linear[0]);
 }
 
-/* Bytes of activations that pass_open takes, and of the scratch files. */
+/* Bytes of activations that pass_open takes; that the program itself and its libraries take, with the
+ * tiles of the threads; and of the scratch files. */
 uint64_t pass_memory(const struct pass_options *o);
+uint64_t pass_program(const struct pass_options *o);
 uint64_t pass_disk(const struct pass_options *o);
 
 /* Scratch files are in `folder`; with `keep` they stay.  Fails with ERR_IO or ERR_MEMORY.  A zeroed
@@ -78,12 +81,10 @@ uint64_t pass_disk(const struct pass_options *o);
 bool pass_open(struct pass *p, const struct pass_options *o, const char *folder, struct err *err);
 void pass_close(struct pass *p, bool keep);
 
-/* Fails with ERR_NUMERIC (activations that are not finite: window and column), ERR_STOPPED, ERR_IO
- * or ERR_MEMORY.  Streams that were written are on the disk then, and sums are open until pass_end. */
-bool pass_run(struct pass *p, const struct pass_step *step, struct err *err);
-void pass_end(struct pass *p);
-
-/* The groups that were summed up, behind those that the file has. */
-bool pass_write(struct pass *p, struct calib_writer *w, struct err *err);
+/* Takes a step, and writes the groups that it summed up as a part.  Fails with ERR_NUMERIC
+ * (activations that are not finite: window and column), ERR_STOPPED, ERR_IO or ERR_MEMORY.  Streams
+ * that were written are on the disk before the part is. */
+bool pass_part(struct pass *p, const struct pass_step *step, const struct parts *parts,
+               size_t stage, struct err *err);
 
 #endif

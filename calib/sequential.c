@@ -72,9 +72,6 @@ void sequential_close(struct sequential *s)
     *s = (struct sequential){0};
 }
 
-/* Bytes that BLAS, HDF5 and the program itself take, and the tiles of a thread. */
-enum { LIBRARIES = 24 << 20, THREAD = 4 << 20 };
-
 struct collect_needs sequential_needs(const struct sequential *s)
 {
     const int threads = pool_threads(s->options.pool);
@@ -93,7 +90,7 @@ struct collect_needs sequential_needs(const struct sequential *s)
     }
     n.disk += 2 * part;
     n.memory = (n.hessian > encoding ? n.hessian : encoding) + pass_memory(&s->options) +
-               LIBRARIES + (uint64_t)threads * THREAD;
+               pass_program(&s->options);
     return n;
 }
 
@@ -156,12 +153,7 @@ static bool gather(struct sequential *s, size_t stage, struct err *err)
     const bool second = stage % 2 == 1;
     const struct pass_step step = {
         second || half == 0 ? half : half - 1, half, half, {!second, second}};
-    struct calib_writer w = {0};
-    const bool ok = pass_run(&s->pass, &step, err) && parts_write(&s->parts, stage, &w, err) &&
-                    pass_write(&s->pass, &w, err) && calib_writer_commit(&w, err);
-    calib_writer_close(&w);
-    pass_end(&s->pass);
-    return ok;
+    return pass_part(&s->pass, &step, &s->parts, stage, err);
 }
 
 /* The first stage that is not done.  Its streams are there where its part is or the one before;
