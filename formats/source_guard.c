@@ -61,3 +61,18 @@ bool source_guard(const struct checkpoint *c, const char *out, struct err *err)
             return false;
     return !c->config || guard_folder(c->folder, out, err);
 }
+
+bool source_guard_all(const struct checkpoint *c, const char *const *in, size_t ins,
+                      const char *const *out, size_t outs, struct err *err)
+{
+    for (size_t o = 0; o < outs; o++) {
+        if (!out[o])
+            continue;
+        if (!source_guard(c, out[o], err))
+            return false;
+        for (size_t i = 0; i < ins; i++)
+            if (in[i] && !source_guard_file(in[i], out[o], err))
+                return false;
+    }
+    return true;
+}

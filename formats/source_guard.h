@@ -15,4 +15,9 @@ bool source_guard_file(const char *in, const char *out, struct err *err);
  * them, GGUF files apart. */
 bool source_guard(const struct checkpoint *c, const char *out, struct err *err);
 
+/* Both, for all that is written: none of it is in the checkpoint, nor what else is read.  NULL
+ * among the names is none. */
+bool source_guard_all(const struct checkpoint *c, const char *const *in, size_t ins,
+                      const char *const *out, size_t outs, struct err *err);
+
 #endif

@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include "eval/layers.h"
 #include "eval/perplexity.h"
+#include "formats/source_guard.h"
 #include "tools/eval_report.h"
 #include "tools/session.h"
 #include "tools/text_windows.h"
@@ -65,6 +66,15 @@ static void evaluation_close(struct evaluation *e)
     base_file_close(&e->base);
     model_close(&e->source);
     model_close(&e->model);
+}
+
+/* The base file takes the place of nothing that is read. */
+static bool guard(const struct evaluation *e, struct err *err)
+{
+    const struct eval_options *o = e->o;
+    const char *const in[] = {o->text, o->tokens, o->against};
+    return source_guard_all(&e->model.checkpoint, in, sizeof in / sizeof in[0], &o->save_base, 1,
+                            err);
 }
 
 /* What the windows are cut from, or NULL. */
@@ -194,7 +204,7 @@ static bool evaluate(struct evaluation *e, struct err *err)
     const struct eval_options *o = e->o;
     if (text_name(o) && !(model_open(&e->model, o->model, e->s, err) &&
                           (!o->against || model_open(&e->source, o->against, e->s, err)) &&
-                          read_text(e, err) && measure(e, err)))
+                          guard(e, err) && read_text(e, err) && measure(e, err)))
         return false;
     if (o->tensors && !eval_tensors_open(&e->tensors, o->model, o->against, e->s, err))
         return false;

@@ -371,14 +371,24 @@ static bool tell(const struct make *m, struct make_report *report, struct err *e
     return ok;
 }
 
+/* Two outputs, or NULL. */
+static bool check_apart(const char *a, const char *is_a, const char *b, const char *is_b,
+                        struct err *err)
+{
+    return !a || !b || strcmp(a, b) != 0 ||
+           err_set(err, ERR_USAGE, "%s: is %s and %s as well", a, is_a, is_b);
+}
+
 /* What can be refused before anything is read. */
 static bool check_outputs(const struct make *m, struct err *err)
 {
     const struct make_options *o = m->o;
     if (!o->out && !o->dry_run)
         return err_set(err, ERR_USAGE, "-o OUT.gguf is needed (or --dry-run)");
-    if (o->report && o->out && strcmp(o->report, o->out) == 0)
-        return err_set(err, ERR_USAGE, "%s: is the output and the report as well", o->report);
+    if (!check_apart(o->out, "the output", o->report, "the report", err) ||
+        !check_apart(o->out, "the output", o->recipe_out, "the file of types", err) ||
+        !check_apart(o->report, "the report", o->recipe_out, "the file of types", err))
+        return false;
     return (!o->out || o->dry_run || sink_allowed(o->out, m->s->common.force, err)) &&
            (!o->recipe_out || sink_allowed(o->recipe_out, m->s->common.force, err)) &&
            (!o->report || sink_allowed(o->report, m->s->common.force, err));
@@ -388,14 +398,10 @@ static bool check_outputs(const struct make *m, struct err *err)
 static bool check_sources(const struct make *m, struct err *err)
 {
     const struct make_options *o = m->o;
-    return (!o->report || source_guard(&m->source, o->report, err)) &&
-           (!o->report || !o->imatrix || source_guard_file(o->imatrix, o->report, err)) &&
-           (!o->out || source_guard(&m->source, o->out, err)) &&
-           (!o->out || !o->imatrix || source_guard_file(o->imatrix, o->out, err)) &&
-           (!o->report || !o->calib || source_guard_file(o->calib, o->report, err)) &&
-           (!o->out || !o->calib || source_guard_file(o->calib, o->out, err)) &&
-           (!o->report || !o->probe || source_guard_file(o->probe, o->report, err)) &&
-           (!o->out || !o->probe || source_guard_file(o->probe, o->out, err));
+    const char *const in[] = {o->imatrix, o->calib, o->probe, o->check, o->flavour, o->sensitivity};
+    const char *const out[] = {o->out, o->report, o->recipe_out};
+    return source_guard_all(&m->source, in, sizeof in / sizeof in[0], out,
+                            sizeof out / sizeof out[0], err);
 }
 
 static bool run(struct make *m, struct err *err)

@@ -96,6 +96,11 @@ wrong "a context of nothing" 2 'a context of 2 tokens' "$in/demo" -f "$in/text" 
 wrong "a model that is not there" 1 'nowhere: ' "$in/nowhere" -f "$in/text" -o "$out/a.h5"
 wrong "its own source" 2 'demo.gguf: ' "$in/demo.gguf" -f "$in/text" -o "$in/demo.gguf" --force -c 128
 wrong "a folder's file" 2 'model.safetensors: ' "$in/demo" -f "$in/text" -o "$in/demo/model.safetensors" --force -c 128
+wrong "its own text" 2 'text: is the source file' "$in/demo" -f "$in/text" -o "$in/text" --force -c 128
+wrong "its own text, as an importance matrix" 2 'text: is the source file' \
+    "$in/demo" -f "$in/text" -o "$out/a.h5" --imatrix "$in/text" --force -c 128
+wrong "the file that it runs through" 2 'demo.gguf: is the source file' \
+    "$in/demo" -f "$in/text" -o "$in/demo.gguf" --through "$in/demo.gguf" --force -c 128
 wrong "merging texts" 1 'text: is no HDF5 file' --merge "$in/text" -o "$out/a.h5"
 wrong "merging with a text" 2 'merge takes files' --merge "$in/text" -f "$in/text" -o "$out/a.h5"
 finish

@@ -41,6 +41,11 @@ prints "and compared with" '^KL divergence, mean +0\.[0-9]+ '
 refuses "a base file is not overwritten" 2 "base: exists already" \
     eval "$in/f16.gguf" -f "$in/text" -c 64 --save-base "$out/base" -q
 
+for file in f16.gguf q4.gguf text; do
+    refuses "nor what is read, even with --force: $file" 2 "$file: is the source file" \
+        eval "$in/f16.gguf" -f "$in/text" -c 64 --against "$in/q4.gguf" --save-base "$in/$file" --force -q
+done
+
 # Texts.
 : >"$in/empty"
 printf 'Permission is hereby granted\n' >"$in/short"

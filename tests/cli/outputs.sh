@@ -40,6 +40,10 @@ done
 refuses "merge onto a part" 2 "is the source file" merge "$in/part-00001-of-00004.gguf" -o "$in/part-00003-of-00004.gguf" -q --force
 refuses "split onto the parts" 2 "is the source file" split "$in/part-00001-of-00004.gguf" -o "$in/part" --max-tensors 6 -q --force
 "$quern" inspect "$in/one.gguf" --json | alter imatrix "$in/imatrix.gguf" 0 99 1
+head -c 3000 "$root/LICENSE" >"$in/text"
+quantize "onto the text of --check" 2 "text: is the source file" "$in/text" --force --check "$in/text"
+quantize "the types in the source's place" 2 "source file .*config.json" "$out/a.gguf" --force --recipe-out "$source/config.json"
+quantize "the types in the output's place" 2 "the output and the file of types" "$out/a.gguf" --recipe-out "$out/a.gguf"
 quantize "onto the importance" 2 "is the source file" "$in/imatrix.gguf" --force --imatrix "$in/imatrix.gguf"
 
 # A file system of 100 KiB: the file is 140 KiB.
