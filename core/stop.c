@@ -4,6 +4,9 @@
 #include <stddef.h>
 #include <sys/select.h>
 
+static const int asks[] = {SIGINT, SIGTERM, SIGHUP};
+enum { SIGNALS = sizeof asks / sizeof asks[0] };
+
 static volatile sig_atomic_t interrupted, ended;
 
 static void on_signal(int number)
@@ -15,10 +18,17 @@ static void on_signal(int number)
     signal(number, SIG_DFL);
 }
 
+/* What is ignored stays so: SIGHUP under nohup, SIGINT behind a shell. */
+static void listen_to(int number)
+{
+    if (signal(number, on_signal) == SIG_IGN)
+        signal(number, SIG_IGN);
+}
+
 void stop_on_signals(void)
 {
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
+    for (size_t i = 0; i < SIGNALS; i++)
+        listen_to(asks[i]);
 }
 
 bool stop_check(struct err *err)
@@ -28,18 +38,19 @@ bool stop_check(struct err *err)
 
 void stop_forget_interrupt(void)
 {
+    if (interrupted)
+        signal(SIGINT, on_signal);
     interrupted = 0;
-    signal(SIGINT, on_signal);
 }
 
 bool stop_wait(int fd, struct err *err)
 {
-    sigset_t both, before;
+    sigset_t all, before;
     fd_set readable;
-    sigemptyset(&both);
-    sigaddset(&both, SIGINT);
-    sigaddset(&both, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &both, &before);
+    sigemptyset(&all);
+    for (size_t i = 0; i < SIGNALS; i++)
+        sigaddset(&all, asks[i]);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
     FD_ZERO(&readable);
     FD_SET(fd, &readable);
     const bool ok = stop_check(err);

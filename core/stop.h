@@ -7,8 +7,8 @@
 
 #include "core/err.h"
 
-/* From now on the first SIGINT or SIGTERM asks the work to stop and clean up; the second ends the
- * program. */
+/* From now on the first SIGINT, SIGTERM or SIGHUP (the terminal is gone) asks the work to stop and
+ * clean up, unless it is ignored; the second ends the program. */
 void stop_on_signals(void);
 
 /* True while nobody asked; else false with ERR_STOPPED, "stopped". */
@@ -18,7 +18,7 @@ bool stop_check(struct err *err);
  * stop_check. */
 bool stop_wait(int fd, struct err *err);
 
-/* What SIGINT asked for has been done, and the program goes on; a SIGTERM is not forgotten. */
+/* What SIGINT asked for has been done, and the program goes on; the others are not forgotten. */
 void stop_forget_interrupt(void);
 
 #endif

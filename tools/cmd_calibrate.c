@@ -114,9 +114,8 @@ static bool collect(const struct calibrate_command *me, struct err *err)
     if (!calibrate_open(&c, &me->o, err))
         return false;
     const char *const out[] = {me->out, me->imatrix};
-    bool ok =
-        source_guard_all(&c.source.given, &me->o.through, 1, out, 2, err) &&
-        source_guard_all(&c.source.given, me->o.corpus.path, me->o.corpus.paths, out, 2, err);
+    bool ok = source_guard_all(&c.source.given, &me->o.through, 1, out, 2, err) &&
+              source_guard_all(&c.source.given, me->o.corpus.path, me->o.corpus.paths, out, 2, err);
     if (ok) {
         say_plan(me, &c);
         me->s->progress.base.unit = "tokens";

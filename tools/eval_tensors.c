@@ -17,6 +17,21 @@ static const struct table_column column[] = {
     {.title = "cosine", .right = true},
 };
 
+/* What could not be compared is said; where that is all, there are no figures. */
+static bool check(const struct eval_tensors *t, const struct session *s, struct err *err)
+{
+    const struct verify_total total = verify_total(t->result, t->results);
+    size_t bad = 0;
+    for (int i = 0; i <= VERIFY_EXTRA; i++)
+        bad += verify_status_good((enum verify_status)i) ? 0 : total.count[i];
+    if (total.all.count == 0)
+        return err_set(err, ERR_FORMAT, "%s and %s have no tensor of the same name and shape",
+                       t->file.path, t->source.path);
+    if (bad > 0)
+        session_say(s, "note: %zu of %zu tensors are not the source's\n", bad, t->results);
+    return true;
+}
+
 bool eval_tensors_open(struct eval_tensors *t, const char *file, const char *source,
                        struct session *s, struct err *err)
 {
@@ -26,7 +41,7 @@ bool eval_tensors_open(struct eval_tensors *t, const char *file, const char *sou
                     verify_gguf(&t->plan, &t->file, &s->kernels, s->pool, &s->progress.base,
                                 &t->result, &t->results, err);
     term_progress_clear(&s->progress);
-    return ok;
+    return ok && check(t, s, err);
 }
 
 void eval_tensors_close(struct eval_tensors *t)

@@ -14,7 +14,7 @@ struct eval_tensors {
 };
 
 /* Compares the GGUF `file` with `source`: a folder, a GGUF.  Fails with what opening and comparing
- * say; a zeroed or half open *t may be closed. */
+ * say, and ERR_FORMAT (they have nothing in common); a zeroed or half open *t may be closed. */
 bool eval_tensors_open(struct eval_tensors *t, const char *file, const char *source,
                        struct session *s, struct err *err);
 void eval_tensors_close(struct eval_tensors *t);

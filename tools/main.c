@@ -4,9 +4,11 @@
 #include "core/version.h"
 #include "tools/command.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command *const commands[] = {
     &cmd_convert, &cmd_quantize, &cmd_verify,    &cmd_compare,  &cmd_inspect,
@@ -34,11 +36,26 @@ static int exit_code(enum err_code code)
     return code == ERR_USAGE ? 2 : code == ERR_STOPPED ? 130 : 1;
 }
 
+static bool flush(struct err *err)
+{
+    return (fflush(stdout) == 0 && !ferror(stdout)) ||
+           err_set(err, ERR_IO, "cannot write to standard output");
+}
+
+/* `--help` and `--version` of the program. */
+static int printed(void)
+{
+    struct err err = {0};
+    if (flush(&err))
+        return 0;
+    fprintf(stderr, "quern: %s\n", err.text);
+    return exit_code(err.code);
+}
+
 static int run(const struct command *c, int argc, char **argv)
 {
     struct err err = {0};
-    if (c->run(c, argc, argv, &err) && ((fflush(stdout) == 0 && !ferror(stdout)) ||
-                                        err_set(&err, ERR_IO, "cannot write to standard output")))
+    if (c->run(c, argc, argv, &err) && flush(&err))
         return 0;
     fprintf(stderr, "quern %s: %s\n", c->name, err.text);
     return exit_code(err.code);
@@ -59,11 +76,21 @@ static int unknown(const char *name)
  * before it sleeps, in the way of the pool's.  It starts them anew when it has work for many. */
 extern int blas_thread_shutdown_(void) __attribute__((weak));
 
+/* A file that is written must not get the number of a stream that is closed.  Reading and writing
+ * the stream fail as before. */
+static void hold_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest: fd */
+}
+
 /* Exit codes: 0 done, 1 failed, 2 asked wrongly, 130 stopped by Ctrl-C. */
 int main(int argc, char **argv)
 {
     if (blas_thread_shutdown_)
         blas_thread_shutdown_();
+    hold_streams();
     stop_on_signals();
     signal(SIGXFSZ, SIG_IGN); /* a file limit is then an error of write, with its sentence */
     if (argc < 2) {
@@ -73,13 +100,13 @@ int main(int argc, char **argv)
     const char *name = argv[1];
     if (strcmp(name, "--version") == 0) {
         puts(version);
-        return 0;
+        return printed();
     }
     const bool help =
         strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
     if (help && argc == 2) {
         print_usage(stdout);
-        return 0;
+        return printed();
     }
     for (size_t i = 0; i < COMMANDS; i++) {
         char flag[] = "--help", *asked[] = {flag, NULL};

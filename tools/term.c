@@ -65,11 +65,17 @@ bool term_is_tty(FILE *f)
     return fd >= 0 && isatty(fd);
 }
 
+/* Does it know control sequences? */
+static bool has_controls(FILE *f)
+{
+    const char *term = getenv("TERM");
+    return term_is_tty(f) && !(term && strcmp(term, "dumb") == 0);
+}
+
 bool term_has_colour(FILE *f)
 {
     const char *no = getenv("NO_COLOR");
-    const char *term = getenv("TERM");
-    return term_is_tty(f) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
+    return has_controls(f) && !(no && *no);
 }
 
 int term_width(FILE *f)
@@ -177,7 +183,7 @@ void term_progress_open(struct term_progress *p, bool quiet)
     if (quiet)
         return;
     p->to = stderr;
-    p->tty = term_is_tty(stderr);
+    p->tty = has_controls(stderr);
     p->base = (struct progress){.show = show, .context = p};
 }
 

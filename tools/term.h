@@ -24,20 +24,20 @@ bool term_has_colour(FILE *f);
 /* Columns of a line: what COLUMNS says, else the terminal, else 80. */
 int term_width(FILE *f);
 
-/* A progress for the library: `base` is handed down, and drawn on stderr.  On a terminal a bar,
- * redrawn at most ten times a second and cleared when base.done reaches base.total; otherwise a
- * line a minute, or for every tenth of the work if that takes five seconds.  Where base.done
- * falls a new piece of work has begun. */
+/* A progress for the library: `base` is handed down, and drawn on stderr.  On a terminal,
+ * unless it is a dumb one, a bar, redrawn at most ten times a second and cleared when base.done
+ * reaches base.total; otherwise a line a minute, or for every tenth of the work if that takes five
+ * seconds.  Where base.done falls a new piece of work has begun. */
 struct term_progress {
     struct progress base;
     FILE *to;              /* NULL: quiet */
     double (*clock)(void); /* seconds, from anywhere */
-    bool tty;
-    bool drawn;          /* a bar stands on the line */
-    int width;           /* 0: as term_width() says */
-    uint64_t seen;       /* base.done when last looked at */
-    uint64_t told;       /* base.done when last drawn */
-    double start, shown; /* when the work began, and when it was last drawn */
+    bool tty;              /* a terminal with control sequences */
+    bool drawn;            /* a bar stands on the line */
+    int width;             /* 0: as term_width() says */
+    uint64_t seen;         /* base.done when last looked at */
+    uint64_t told;         /* base.done when last drawn */
+    double start, shown;   /* when the work began, and when it was last drawn */
 };
 
 void term_progress_open(struct term_progress *p, bool quiet);

@@ -27,6 +27,24 @@ assert {p["work"] for p in bench["passes"]} == {"prompt", "generation"}
 E2
 ok "bytes are those of all matrices and the cache; shares follow from them" \
     python3 "$tmp/check.py" "$tmp/bench" "$tmp/inspect"
+at_terminal() { # TERM: how often a line is drawn anew
+    TERM=$1 python3 -c '
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b""
+try:
+    while data := os.read(terminal, 65536):
+        seen += data
+except OSError:  # the end of it, on Linux
+    pass
+os.waitpid(child, 0)
+print(seen.count(b"\033[K"))' "$quern" bench "$in/llama.gguf" -t 1
+}
+[ "$(at_terminal xterm)" -gt 0 ]
+result $? "a terminal has a bar"
+is "a dumb one has not" 0 "$(at_terminal dumb)"
 run bench "$in/llama.gguf" --exact -t 1
 says "exact products" 'exact f32, cache in F16, 1 threads'
 

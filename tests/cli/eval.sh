@@ -31,6 +31,11 @@ import json, sys
 r = json.load(open(sys.argv[1]))
 assert "perplexity" not in r and r["tensors"] and 0.9 < r["all_tensors"]["cosine"] < 1
 ' "$tmp/stdout"
+refuses "tensors that have nothing in common" 1 'no tensor of the same name and shape' \
+    eval "$in/q4.gguf" --tensors --against "$demo" -q
+sed 's/blk\.1\.ffn_up/blk.1.ffn_ux/' "$in/q4.gguf" >"$in/renamed.gguf"
+run eval "$in/renamed.gguf" --tensors --against "$golden/llama"
+says "some that are not there are said" '^note: 2 of [0-9]+ tensors are not the source.s$'
 run eval "$in/f16.gguf" --tensors --against "$in/f16.gguf"
 prints "a file is its own source" '^all +0 +0 +exact +0 +1\.0+$'
 

@@ -65,6 +65,29 @@ else
 fi
 rmdir "$out/small"
 
+# Nothing that is said goes into an output, where the streams are closed.
+head -c 3000 "$root/LICENSE" >"$in/text"
+for streams in 2 "" 21; do
+    rm -f "$out/base"
+    case $streams in
+    2) "$quern" eval "$in/one.gguf" -f "$in/text" -c 64 --save-base "$out/base" 2>&- >/dev/null ;;
+    21) "$quern" eval "$in/one.gguf" -f "$in/text" -c 64 --save-base "$out/base" 2>&- >&- ;;
+    *) "$quern" eval "$in/one.gguf" -f "$in/text" -c 64 --save-base "$out/base" -q >/dev/null ;;
+    esac
+    cksum <"$out/base" >>"$tmp/sums"
+done
+is "closed streams do not get into an output" 1 "$(sort -u "$tmp/sums" | wc -l)"
+rm "$out/base"
+if [ -w /dev/full ]; then
+    for flag in --help --version; do
+        "$quern" $flag >/dev/full 2>"$tmp/stderr"
+        is "$flag to a full disk" "1 quern: cannot write to standard output" "$? $(cat "$tmp/stderr")"
+    done
+else
+    skip "--help to a full disk" "no /dev/full"
+    skip "--version to a full disk" "no /dev/full"
+fi
+
 state >"$tmp/before"
 (
     ulimit -f 100 # blocks of 512 bytes; dash and bash agree in POSIX mode

@@ -12,7 +12,8 @@ start() { # COMMAND ARGUMENT...
     rm -f "$tmp/stderr"
     QUERN_CPU_WITHOUT=avx2 python3 -c '
 import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
+for number in signal.SIGINT, signal.SIGHUP:
+    signal.signal(number, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])' "$quern" "$@" >"$tmp/stdout" 2>"$tmp/stderr" &
     pid=$!
     tries=0
@@ -30,7 +31,7 @@ stop() { # SIGNAL: sends it and waits: $status
     status=$?
 }
 
-for signal in INT TERM; do
+for signal in INT TERM HUP; do
     start quantize "$in/model" -o "$out/a.gguf" --type IQ4_XS --threads 1 -q
     stop $signal
     is "SIG$signal: status 130" 130 $status
