@@ -1,6 +1,7 @@
 #define _DEFAULT_SOURCE /* NOLINT(bugprone-reserved-identifier) */
 #include "core/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -44,6 +45,31 @@ static void *alloc_pages(size_t count, size_t size, size_t page)
 void *mem_alloc(size_t count, size_t size) { return alloc_pages(count, size, 64); }
 
 void *mem_alloc_large(size_t count, size_t size) { return alloc_pages(count, size, LARGE_PAGE); }
+
+/* The number behind `key` in a file of such lines, or the file's first; UINT64_MAX: there is none. */
+static uint64_t read_number(const char *path, const char *key)
+{
+    uint64_t n = UINT64_MAX;
+    char line[128];
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, key, strlen(key)) == 0) {
+            const char *at = line + strlen(key) + strspn(line + strlen(key), " ");
+            n = *at >= '0' && *at <= '9' ? strtoull(at, NULL, 10) : n;
+            break;
+        }
+    if (f)
+        fclose(f);
+    return n;
+}
+
+uint64_t mem_available(void)
+{
+    const uint64_t kib = read_number("/proc/meminfo", "MemAvailable:");
+    const uint64_t group = read_number("/sys/fs/cgroup/memory.max", "");
+    const uint64_t all = kib > UINT64_MAX / 1024 ? UINT64_MAX : kib * 1024;
+    return group < all ? group : all;
+}
 
 void *mem_grow(void *array, size_t used, size_t size)
 {

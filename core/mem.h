@@ -18,6 +18,10 @@ void *mem_alloc(size_t count, size_t size);
  * again and again, and would lose time looking up page by page. */
 void *mem_alloc_large(size_t count, size_t size);
 
+/* Bytes that this process may still take without the system beginning to swap, as far as the system
+ * says so. */
+uint64_t mem_available(void);
+
 /* Makes room for one more element in an array of `used` elements that was grown by
  * this function alone (capacities double).  Returns the array, perhaps moved, or
  * NULL: the old one then stays valid.  Freed with free(). */

@@ -140,8 +140,12 @@ static void multiply_rows(const struct work *w, const struct tile *t)
     const struct tensor *weight = t->linear->weight;
     if (dot_form(weight->dtype->id) != w->form)
         return;
-    const struct dot_weight rows = {weight->dtype->id, weight->data, weight->bytes / t->rows,
-                                    w->cols};
+    const uint8_t *laid = t->linear->laid;
+    const struct dot_weight rows = {.type = weight->dtype->id,
+                                    .data = laid ? laid : weight->data,
+                                    .row_bytes = weight->bytes / t->rows,
+                                    .cols = w->cols,
+                                    .laid = laid != NULL};
     dot_multiply(w->engine->kernels->dot, &rows, t->first, t->count, w->input, w->vectors,
                  t->y - t->first, t->rows, t->scratch);
     add_bias(w, t);
@@ -166,6 +170,15 @@ static size_t share_begin(size_t rows, size_t item, size_t threads)
     return from + (to - from) * begin[item % SHARE_ITEMS] / EIGHTHS;
 }
 
+/* The first group of a weight's rows that begins at row `at` of all or behind it; `before` are those
+ * of other weights. */
+static size_t group_begin(size_t at, size_t before, size_t rows)
+{
+    const size_t row = clamp(at, before, before + rows) - before;
+    const size_t begin = (row + DOT_PANEL_ROWS - 1) / DOT_PANEL_ROWS * DOT_PANEL_ROWS;
+    return begin < rows ? begin : rows;
+}
+
 static void multiply_share(size_t item, int thread, void *arg)
 {
     const struct work *w = arg;
@@ -177,8 +190,8 @@ static void multiply_share(size_t item, int thread, void *arg)
     for (size_t j = 0; j < w->jobs; j++) {
         struct tile t = {.linear = w->job[j].linear, .scratch = scratch_of(w, thread)};
         t.rows = (size_t)tensor_rows(t.linear->weight);
-        t.first = clamp(from, before, before + t.rows) - before;
-        t.count = clamp(to, before, before + t.rows) - before - t.first;
+        t.first = group_begin(from, before, t.rows);
+        t.count = group_begin(to, before, t.rows) - t.first;
         t.y = w->job[j].y + t.first;
         before += t.rows;
         if (t.count > 0)

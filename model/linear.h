@@ -26,6 +26,7 @@
 struct linear {
     const struct tensor *weight; /* rows x cols; NULL: there is none */
     const float *bias;           /* a float a row, or NULL */
+    const uint8_t *laid;         /* fast: the weight laid out (quantize/dot_laid.h), or NULL */
 };
 
 /* One product of an x: y gets vectors x rows floats. */

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Where the tensors go: matrices to a `const struct tensor *`, vectors to a `const float *`. */
@@ -214,5 +215,6 @@ bool weights_replace(struct weights *w, const struct tensor *t, const struct ker
 void weights_close(struct weights *w)
 {
     arena_close(&w->arena);
+    free(w->laid);
     *w = (struct weights){0};
 }

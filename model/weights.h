@@ -4,7 +4,7 @@
  * in the file; vectors (gains, biases) are decoded.  A tensor that the row does not
  * have is refused: leaving it out would give wrong answers.
  *
- * To add a kind of tensor: a member here and its row in weights.c.
+ * To add a kind of tensor: a member here and its row in weights.c; a matrix also in weights_lay.c.
  */
 #ifndef MODEL_WEIGHTS_H
 #define MODEL_WEIGHTS_H
@@ -35,6 +35,7 @@ struct weights {
     const float *output_norm;
     struct linear output; /* vocab x embd: the embedding, where the model ties them */
     struct weights_layer *layer;
+    uint8_t *laid; /* memory of the linears that are laid out, or NULL */
 };
 
 /* The checkpoint must stay open.  Fails with ERR_USAGE (not a GGUF), ERR_UNSUPPORTED (an
@@ -43,6 +44,11 @@ struct weights {
 bool weights_open(struct weights *w, const struct checkpoint *c, const struct kernels *k,
                   struct err *err);
 void weights_close(struct weights *w);
+
+/* Lays out the matrices that k then multiplies faster with one x (quantize/dot_laid.h): for a model
+ * that is to generate.  That takes their bytes in memory, in place of the file's pages; where half
+ * of what there is does not suffice, all stays as it is.  None may be replaced afterwards. */
+void weights_lay_out(struct weights *w, const struct dot_kernels *k, struct pool *pool);
 
 /* From here on the model has t in place of its tensor of that name, of the same shape in any type;
  * a matrix must stay.  One that is no part of the model changes nothing.  Fails with ERR_NUMERIC (a

@@ -1,11 +1,14 @@
 #include "quantize/dot.h"
 
 #include "core/cpu.h"
+#include "quantize/dot_laid.h"
 #include "quantize/dot_panel.h"
 
-/* For fewer x it does not pay to lay rows side by side: where one x is taken after the other, and
- * where a few share a row. */
-enum { FEW_ONE_BY_ONE = 4, FEW_TOGETHER = 8 };
+/* For fewer x a panel does not pay: where one x is taken after the other, where a few share a row, and
+ * where rows are laid out. */
+enum { FEW_ONE_BY_ONE = 4, FEW_TOGETHER = 8, FEW_LAID = 4 };
+
+static_assert((int)LAID_ROWS == (int)DOT_PANEL_ROWS, "a group of rows makes a panel");
 
 void dot_init(struct dot_kernels *k, const struct kernels *codecs, unsigned cpu)
 {
@@ -59,9 +62,17 @@ static size_t panel_bytes(enum dot_form form, size_t cols)
     return pieces * (form == DOT_BLOCK ? sizeof(struct panel_block) : sizeof(struct panel_super));
 }
 
+size_t dot_laid_bytes(const struct dot_kernels *k, enum dtype_id type, size_t rows, size_t cols)
+{
+    const struct dtype *t = dtype_get(type);
+    if (!k->laid_multiply[type])
+        return 0;
+    return round_up(rows, LAID_ROWS) * (cols / t->block_elems * t->block_bytes);
+}
+
 size_t dot_scratch_bytes(size_t max_cols)
 {
-    size_t most = DOT_SCRATCH_MIN;
+    size_t most = 0;
     for (int form = 0; form < DOT_FORMS; form++) {
         const size_t bytes = panel_bytes((enum dot_form)form, max_cols);
         most = bytes > most ? bytes : most;
@@ -100,7 +111,10 @@ static void multiply_panel(const struct dot_kernels *k, const struct dot_weight 
     const size_t x_bytes = dot_input_bytes(dot_form(w->type), w->cols);
     const uint8_t *data = w->data + first * w->row_bytes;
     fetch(data, rows * w->row_bytes);
-    k->pack[w->type](k, w->type, panel, data, w->row_bytes, rows, w->cols);
+    if (w->laid)
+        k->laid_pack[w->type](panel, data, w->cols);
+    else
+        k->pack[w->type](k, w->type, panel, data, w->row_bytes, rows, w->cols);
     for (size_t v = 0; v < vectors; v += DOT_GROUP) {
         const size_t group = vectors - v < DOT_GROUP ? vectors - v : DOT_GROUP;
         k->multiply[w->type](y + v * stride + first, stride, panel, rows, x + v * x_bytes, group,
@@ -108,11 +122,20 @@ static void multiply_panel(const struct dot_kernels *k, const struct dot_weight 
     }
 }
 
-static bool can_stream(const struct dot_kernels *k, const struct dot_weight *w)
+/* Laid out: groups of rows are unpacked to panels, or, for a few x, stay in a cache. */
+static void multiply_laid(const struct dot_kernels *k, const struct dot_weight *w, size_t first,
+                          size_t rows, const uint8_t *x, size_t vectors, float *y, size_t stride)
 {
-    const struct dtype *t = dtype_get(w->type);
-    return k->stream[w->type] && w->cols <= DOT_STREAM_COLS &&
-           w->row_bytes == w->cols / t->block_elems * t->block_bytes;
+    const size_t x_bytes = dot_input_bytes(dot_form(w->type), w->cols);
+    const uint8_t *data = w->data + first * w->row_bytes;
+    if (vectors == 1)
+        k->laid_multiply[w->type](y + first, data, rows, x, w->cols);
+    else
+        for (size_t row = 0; row < rows; row += LAID_ROWS, data += LAID_ROWS * w->row_bytes)
+            for (size_t v = 0; v < vectors; v++)
+                k->laid_multiply[w->type](y + v * stride + first + row, data,
+                                          rows - row < LAID_ROWS ? rows - row : LAID_ROWS,
+                                          x + v * x_bytes, w->cols);
 }
 
 void dot_multiply(const struct dot_kernels *k, const struct dot_weight *w, size_t first,
@@ -120,11 +143,11 @@ void dot_multiply(const struct dot_kernels *k, const struct dot_weight *w, size_
                   void *scratch)
 {
     const size_t few = k->few[w->type] ? FEW_TOGETHER : FEW_ONE_BY_ONE;
-    if (vectors == 1 && can_stream(k, w)) {
-        k->stream[w->type](y + first, w->data + first * w->row_bytes, rows, x, w->cols, scratch);
+    if (w->laid && vectors < FEW_LAID) {
+        multiply_laid(k, w, first, rows, x, vectors, y, stride);
         return;
     }
-    if (vectors < few || !k->multiply[w->type]) {
+    if (!w->laid && (vectors < few || !k->multiply[w->type])) {
         multiply_rows(k, w, first, rows, x, vectors, y, stride);
         return;
     }

@@ -33,7 +33,6 @@
 enum dot_form { DOT_FLOAT, DOT_BLOCK, DOT_SUPER, DOT_FORMS };
 
 /* Both integer forms come in pieces of 256 columns, the last filled up with zeros. */
-enum { DOT_STREAM_COLS = 128 * 256, DOT_SCRATCH_MIN = 128 * 1024 };
 enum { DOT_PIECE = 256, DOT_BLOCKS = 8, DOT_LANES = 16, DOT_PANEL_ROWS = 32, DOT_GROUP = 24 };
 
 struct dot_block_input {
@@ -63,11 +62,6 @@ typedef float (*dot_row_fn)(const struct dot_kernels *k, enum dtype_id type, con
 typedef void (*dot_few_fn)(float *y, size_t stride, const uint8_t *row, const void *x,
                            size_t vectors, size_t n);
 
-/* One x, and rows that lie side by side: y[row].  n is at most DOT_STREAM_COLS; scratch is that of
- * dot_multiply. */
-typedef void (*dot_stream_fn)(float *y, const uint8_t *first, size_t rows, const void *x, size_t n,
-                              void *scratch);
-
 /* Many x.  A panel is up to DOT_PANEL_ROWS rows unpacked and laid side by side: pack writes it (the
  * rows that are missing as zeros), multiply reads it, with up to DOT_GROUP x: y[v * stride + row].
  * What follows those x in memory is read next. */
@@ -76,15 +70,22 @@ typedef void (*dot_pack_fn)(const struct dot_kernels *k, enum dtype_id type, voi
 typedef void (*dot_multiply_fn)(float *y, size_t stride, const void *panel, size_t rows,
                                 const void *x, size_t vectors, size_t n);
 
+/* Rows that are laid out (quantize/dot_laid.h), from the first of a group on: times one x, y[row],
+ * and a group to a panel. */
+typedef void (*dot_laid_multiply_fn)(float *y, const uint8_t *laid, size_t rows, const void *x,
+                                     size_t n);
+typedef void (*dot_laid_pack_fn)(void *panel, const uint8_t *laid, size_t n);
+
 struct dot_kernels {
     const char *name;             /* "scalar", "avx2", "avx512", "neon", "dotprod" */
     const struct kernels *codecs; /* the decoders */
     void (*quantize[DOT_FORMS])(void *restrict x8, const float *restrict x, size_t n);
     dot_row_fn row[DTYPE_COUNT];
-    dot_few_fn few[DTYPE_COUNT];       /* NULL: with one x after the other */
-    dot_stream_fn stream[DTYPE_COUNT]; /* NULL: with one row after the other */
+    dot_few_fn few[DTYPE_COUNT]; /* NULL: with one x after the other */
     dot_pack_fn pack[DTYPE_COUNT];
-    dot_multiply_fn multiply[DTYPE_COUNT]; /* NULL: rows are multiplied one by one */
+    dot_multiply_fn multiply[DTYPE_COUNT];           /* NULL: rows are multiplied one by one */
+    dot_laid_multiply_fn laid_multiply[DTYPE_COUNT]; /* NULL: they stay as they are */
+    dot_laid_pack_fn laid_pack[DTYPE_COUNT];
     /* Sixteen lanes += w * x; n a multiple of 16. */
     void (*add_float)(float lane[DOT_LANES], const float *w, const float *x, size_t n);
 };
@@ -100,17 +101,22 @@ size_t dot_input_bytes(enum dot_form form, size_t n);
 void dot_quantize(const struct dot_kernels *k, enum dot_form form, void *restrict x8,
                   const float *restrict x, size_t n);
 
+/* Rows as a file has them, or laid out. */
 struct dot_weight {
     enum dtype_id type;
     const uint8_t *data;
     size_t row_bytes, cols;
+    bool laid;
 };
+
+/* Bytes of so many rows laid out, for a type that k has kernels for; else 0. */
+size_t dot_laid_bytes(const struct dot_kernels *k, enum dtype_id type, size_t rows, size_t cols);
 
 /* Bytes of scratch (aligned to 64) that dot_multiply wants for weights of up to max_cols. */
 size_t dot_scratch_bytes(size_t max_cols);
 
 /* y[v * stride + row] = W[row] . x[v], for rows [first, first + rows) and all x.  Rows are best
- * asked for in multiples of 64, and many x in multiples of DOT_PANEL_ROWS. */
+ * asked for in multiples of DOT_PANEL_ROWS; laid out, they begin at one. */
 void dot_multiply(const struct dot_kernels *k, const struct dot_weight *w, size_t first,
                   size_t rows, const void *x, size_t vectors, float *y, size_t stride,
                   void *scratch);
@@ -123,7 +129,7 @@ void dot_input_init_avx2(struct dot_kernels *k);
 void dot_float_init_avx2(struct dot_kernels *k);
 void dot_init_avx512(struct dot_kernels *k);
 void dot_row_init_avx512(struct dot_kernels *k);
-void dot_stream_init_avx512(struct dot_kernels *k);
+void dot_laid_init_avx512(struct dot_kernels *k);
 void dot_float_init_avx512(struct dot_kernels *k);
 void dot_init_neon(struct dot_kernels *k);
 void dot_pack_init_neon(struct dot_kernels *k);

@@ -194,6 +194,6 @@ void dot_init_avx512(struct dot_kernels *k)
         (codes) == CODES_MIN ? multiply_supers_min_##groups : multiply_supers_off_##groups;
     PANEL_TYPES(BLOCKS, SUPERS)
     dot_row_init_avx512(k);
-    dot_stream_init_avx512(k);
+    dot_laid_init_avx512(k);
     dot_float_init_avx512(k);
 }

@@ -10,6 +10,7 @@
 
 struct bench_options {
     const char *model, *cache;
+    bool no_repack; /* leave the weights as the file has them */
 };
 
 /* Prompts, then generation at several contexts, then of several sequences at once. */
@@ -140,6 +141,8 @@ static bool bench(const struct bench_options *o, struct session *s, struct err *
     bool ok = checkpoint_open(&c, o->model, err);
     if (ok && !weights_open(&w, &c, &s->kernels, err))
         ok = err_wrap(err, "%s", o->model);
+    if (ok && s->kernels.dot && !o->no_repack)
+        weights_lay_out(&w, s->kernels.dot, s->pool);
     ok = ok && measure(o, &w, s, err);
     weights_close(&w);
     checkpoint_close(&c);
@@ -158,6 +161,8 @@ static bool run_bench(const struct command *me, int argc, char **argv, struct er
          "type of the cached keys and values: F16 (default), F32, Q8_0"},
         {"exact", 0, OPT_FLAG, &exact, NULL,
          "multiply in f32 with the decoded weights, instead of with activations in 8 bits: slow"},
+        {"no-repack", 0, OPT_FLAG, &o.no_repack, NULL,
+         "leave the weights as the file has them, not laid out in memory: slower"},
         OPT_COMMON(&s.common),
         OPT_END,
     };
@@ -165,9 +170,9 @@ static bool run_bench(const struct command *me, int argc, char **argv, struct er
         return done;
     if (!codecs && !command_count(me, argc, argv, 1, 1, err))
         return false;
-    if (codecs && (exact || o.cache))
+    if (codecs && (exact || o.cache || o.no_repack))
         return err_set(err, ERR_USAGE, "--codecs: no model runs, --%s says nothing",
-                       exact ? "exact" : "cache-type");
+                       exact ? "exact" : o.cache ? "cache-type" : "no-repack");
     o.model = argv[0];
     o.cache = o.cache ? o.cache : "F16";
     bool ok = session_open(&s, err);

@@ -202,6 +202,8 @@ static bool parse_and_run(const struct command *me, int argc, char **argv, struc
          "type of the cached keys and values: F16 (default), F32, Q8_0"},
         {"exact", 0, OPT_FLAG, &exact, NULL,
          "multiply in f32 with the decoded weights, instead of with activations in 8 bits: slow"},
+        {"no-repack", 0, OPT_FLAG, &t->no_repack, NULL,
+         "leave the weights as the file has them, not laid out in memory: slower"},
         OPT_HEADING("Choice of tokens"),
         {"temp", 0, OPT_NUMBER, &p->temperature, "X",
          "temperature (default: 0.8); 0 takes the most likely token"},

@@ -71,6 +71,8 @@ bool talk_open(struct talk *t, const struct talk_options *o, const struct sessio
                        tokenizer_open(&t->tokenizer, &t->checkpoint.meta, err);
     if (!model)
         err_wrap(err, "%s", o->model);
+    else if (s->kernels.dot && !o->no_repack)
+        weights_lay_out(&t->weights, s->kernels.dot, s->pool);
     if (model && find_family(t, o, err) && open_generator(t, o, s, err)) {
         if (t->most == 0 && !t->chat.family)
             t->most = TALK_RAW;

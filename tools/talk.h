@@ -13,6 +13,7 @@ struct talk_options {
     size_t context;    /* 0: what the model was trained on, up to TALK_CONTEXT */
     size_t most;       /* tokens of an answer; 0: to its end, or TALK_RAW without a chat template */
     bool raw;          /* leave the chat template out */
+    bool no_repack;    /* leave the weights as the file has them */
     struct opt_list stop;
     struct sampler_options sampler;
 };

@@ -11,6 +11,7 @@
 #include "core/pool.h"
 #include "core/rng.h"
 #include "quantize/dot.h"
+#include "quantize/dot_laid.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -85,7 +86,8 @@ static void multiply(size_t item, int thread, void *arg)
                  b->scratch + (size_t)thread * b->scratch_bytes);
 }
 
-/* Random codes under harmless scales: rows of encoded normal numbers, again and again. */
+/* Random codes under harmless scales: rows of encoded normal numbers, again and again; laid out where
+ * the kernels like it. */
 static bool fill(struct bench *b, uint8_t *data, enum dtype_id type, size_t bytes)
 {
     const struct dtype *t = dtype_get(type);
@@ -96,11 +98,16 @@ static bool fill(struct bench *b, uint8_t *data, enum dtype_id type, size_t byte
         x[i] = rng_normal(&rng);
     if (!b->k->codecs->encode[type])
         return false;
-    b->rows = bytes / row_bytes;
-    b->w = (struct dot_weight){type, data, row_bytes, COLS};
-    b->k->codecs->encode[type](data, x, NULL, COLS);
-    for (size_t row = 1; row < b->rows; row++)
-        memcpy(data + row * row_bytes, data, row_bytes);
+    const bool laid = dot_laid_bytes(b->k, type, 1, COLS) > 0;
+    uint8_t row[COLS * sizeof(float)];
+    b->rows = bytes / row_bytes / TILE * TILE;
+    b->w = (struct dot_weight){type, data, row_bytes, COLS, laid};
+    b->k->codecs->encode[type](row, x, NULL, COLS);
+    for (size_t i = 0; i < b->rows; i += laid ? LAID_ROWS : 1)
+        if (laid)
+            laid_write(data + i * row_bytes, type, row, 0, LAID_ROWS, COLS);
+        else
+            memcpy(data + i * row_bytes, row, row_bytes);
     return true;
 }
 

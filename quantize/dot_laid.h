@@ -1,0 +1,31 @@
+/* dot_laid.h - weights laid out anew for y = W x: 32 rows side by side, in as many bytes.
+ *
+ * Rows come in groups of 32, the last filled up with zeros; a group has its super-blocks one after
+ * the other, and of a super-block what kernels read first, first; two times sixteen rows take turns:
+ *
+ *   uint32_t rest[2][][16]             the words of the block that are not codes, in its order
+ *   uint16_t half[2][16]               its last half, where its bytes are not whole words
+ *   uint32_t codes[8][2][planes][16]   word s of each plane: eight words of codes in the block, four
+ *                                      bytes each, of columns 4 s .. of 32
+ *
+ * A lane is a row, so that four numbers of x are broadcast, no sum runs across lanes, and a scale is
+ * unpacked once for sixteen rows.
+ */
+#ifndef QUANTIZE_DOT_LAID_H
+#define QUANTIZE_DOT_LAID_H
+
+#include "core/dtype.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LAID_ROWS = 32, LAID_HALF = 16, LAID_STEPS = 8 };
+
+/* The planes of a super-block's codes; 0: the type is not laid out. */
+size_t laid_planes(enum dtype_id type);
+
+/* Lays out one group: `rows` rows of `cols` columns, whole super-blocks, row_bytes apart. */
+void laid_write(uint8_t *to, enum dtype_id type, const uint8_t *from, size_t row_bytes, size_t rows,
+                size_t cols);
+
+#endif

@@ -1,0 +1,347 @@
+/* dot_laid_avx512.c - weights that are laid out anew, in AVX-512 VNNI: times one x, which is what a
+ * token costs, and to panels for many.  Same bytes as the reference: integers are exact in any
+ * order, and floats are added in the reference's.
+ *
+ * Every byte is met once, in the order in which it lies in memory, by few enough instructions that
+ * the machine has the next ones under way long before. */
+#include "quantize/dot.h"
+
+#include "core/block.h"
+#include "quantize/dot_laid.h"
+#include "quantize/dot_panel.h"
+
+#include <immintrin.h>
+
+/* A vector is a word of sixteen rows, half of those that lie side by side. */
+enum { GROUPS = 8, HALVES = LAID_ROWS / LAID_HALF, WORD = 64 };
+
+/* Of a super-block: the scales of its groups, four in each word of a lane; pairs of minima, or of
+ * scales where codes have an offset, in the order of the sums of x; d and m. */
+struct scales {
+    __m512i scale[4], min[8];
+    __m512 d, m;
+};
+
+/* How a type is taken apart.  codes: four columns of each of the eight groups of 32, from a step's
+ * planes; scales: from the words behind the codes. */
+struct laid_type {
+    size_t bytes; /* of a block */
+    int planes, groups, offset;
+    void (*codes)(__m512i u[GROUPS], const uint8_t *at);
+    void (*scales)(struct scales *out, const uint8_t *at, const uint8_t *half);
+};
+
+INLINE __m512i load(const uint8_t *at, int word) { return _mm512_load_si512(at + word * WORD); }
+
+INLINE __m512i bits(__m512i v, int shift, char mask)
+{
+    return _mm512_and_si512(_mm512_srli_epi16(v, shift), _mm512_set1_epi8(mask));
+}
+
+/* The bits `mask` of v, turned to the left by `by` or, where that is negative, to the right. */
+INLINE __m512i turned(__m512i v, int by, char mask)
+{
+    const __m512i to = by < 0 ? _mm512_srli_epi16(v, -by) : _mm512_slli_epi16(v, by);
+    return _mm512_and_si512(to, _mm512_set1_epi8(mask));
+}
+
+/* The bits `mask` of v moved to the foot, and the bits `above` on top of them. */
+INLINE __m512i bits_under(__m512i v, int shift, char mask, __m512i above)
+{
+    const __m512i moved = _mm512_srli_epi16(v, shift);
+    return _mm512_ternarylogic_epi64(moved, _mm512_set1_epi8(mask), above, 0xea); /* a & b | c */
+}
+
+INLINE void codes_q2_k(__m512i u[GROUPS], const uint8_t *at)
+{
+    UNROLL
+    for (int g = 0; g < GROUPS; g++)
+        u[g] = bits(load(at, g / 4), 2 * (g % 4), 3);
+}
+
+INLINE void codes_q3_k(__m512i u[GROUPS], const uint8_t *at)
+{
+    UNROLL
+    for (int g = 0; g < GROUPS; g++)
+        u[g] = bits_under(load(at, 1 + g / 4), 2 * (g % 4), 3, turned(load(at, 0), 2 - g, 4));
+}
+
+INLINE void codes_q4_k(__m512i u[GROUPS], const uint8_t *at)
+{
+    UNROLL
+    for (int g = 0; g < GROUPS; g++)
+        u[g] = bits(load(at, g / 2), 4 * (g % 2), 15);
+}
+
+INLINE void codes_q5_k(__m512i u[GROUPS], const uint8_t *at)
+{
+    UNROLL
+    for (int g = 0; g < GROUPS; g++)
+        u[g] = bits_under(load(at, 1 + g / 2), 4 * (g % 2), 15, turned(load(at, 0), 4 - g, 16));
+}
+
+INLINE void codes_q6_k(__m512i u[GROUPS], const uint8_t *at)
+{
+    UNROLL
+    for (int g = 0; g < GROUPS; g++)
+        u[g] = bits_under(load(at, 2 * (g / 4) + g % 2), 4 * (g / 2 % 2), 15,
+                          turned(load(at, 4 + g / 4), 4 - 2 * (g % 4), 48));
+}
+
+/* The half at the foot of each of sixteen words. */
+INLINE __m512 low_halves(__m512i words) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)); }
+
+INLINE void halves_of_word(struct scales *out, __m512i words)
+{
+    out->d = low_halves(words);
+    out->m = low_halves(_mm512_srli_epi32(words, 16));
+}
+
+/* Pairs of minima from bytes: of groups 0 and 1, 2 and 3. */
+INLINE void neighbours(__m512i pair[2], __m512i bytes)
+{
+    const __m512i low =
+        _mm512_set4_epi32((int)0x800d800c, (int)0x80098008, (int)0x80058004, (int)0x80018000);
+    pair[0] = _mm512_shuffle_epi8(bytes, low);
+    pair[1] = _mm512_shuffle_epi8(_mm512_srli_epi32(bytes, 16), low);
+}
+
+/* Pairs from signed bytes of four words: of groups 0 and 2 of each, then of 1 and 3. */
+INLINE void evens_and_odds(__m512i pair[8], const __m512i bytes[4])
+{
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        pair[i] = _mm512_srai_epi16(_mm512_slli_epi16(bytes[i], 8), 8);
+        pair[4 + i] = _mm512_srai_epi16(bytes[i], 8);
+    }
+}
+
+/* Words: d and m; scales 0 to 3, minima 0 to 3, and the lower four bits of the others, whose upper
+ * two are on top of those. */
+INLINE void scales_six_bits(struct scales *out, const uint8_t *at, const uint8_t *half)
+{
+    (void)half;
+    const __m512i s = load(at, 1), m = load(at, 2), rest = load(at, 3);
+    halves_of_word(out, load(at, 0));
+    out->scale[0] = bits(s, 0, 63);
+    out->scale[1] = bits_under(rest, 0, 15, turned(s, -2, 48));
+    neighbours(out->min, bits(m, 0, 63));
+    neighbours(out->min + 2, bits_under(rest, 4, 15, turned(m, -2, 48)));
+}
+
+INLINE void scales_q2_k(struct scales *out, const uint8_t *at, const uint8_t *half)
+{
+    (void)half;
+    __m512i min[4];
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        out->scale[i] = bits(load(at, i), 0, 15);
+        min[i] = bits(load(at, i), 4, 15);
+    }
+    evens_and_odds(out->min, min);
+    halves_of_word(out, load(at, 4));
+}
+
+/* Signed scales in bytes, which are what codes with an offset have as minima, too. */
+INLINE void signed_scales(struct scales *out)
+{
+    evens_and_odds(out->min, out->scale);
+    out->m = _mm512_setzero_ps();
+}
+
+INLINE __m512 load_halves(const uint8_t *half)
+{
+    return _mm512_cvtph_ps(_mm256_load_si256((const void *)half));
+}
+
+/* Words: the lower four bits of scales 0 to 7, then of 8 to 15 in the same bytes; the upper two of
+ * 0 to 3, 4 to 7 and so on. */
+INLINE void scales_q3_k(struct scales *out, const uint8_t *at, const uint8_t *half)
+{
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        const __m512i six =
+            bits_under(load(at, i % 2), 4 * (i / 2), 15, turned(load(at, 2), 4 - 2 * i, 48));
+        out->scale[i] = _mm512_sub_epi8(six, _mm512_set1_epi8(32));
+    }
+    signed_scales(out);
+    out->d = load_halves(half);
+}
+
+INLINE void scales_q6_k(struct scales *out, const uint8_t *at, const uint8_t *half)
+{
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        out->scale[i] = load(at, i);
+    signed_scales(out);
+    out->d = load_halves(half);
+}
+
+INLINE __m512i broadcast(const void *p)
+{
+    int v;
+    memcpy(&v, p, sizeof v);
+    return _mm512_set1_epi32(v);
+}
+
+/* Of every sixteenth or 32nd column the scale, in 32 bits. */
+INLINE __m512i scale_of(const struct scales *s, int group)
+{
+    return _mm512_srai_epi32(_mm512_slli_epi32(s->scale[group / 4], 24 - 8 * (group % 4)), 24);
+}
+
+/* Bytes of a super-block before its codes, in all rows. */
+INLINE size_t codes_at(const struct laid_type *t)
+{
+    return (t->bytes - (size_t)(LAID_STEPS * t->planes * 4)) * LAID_ROWS;
+}
+
+INLINE void unpack_codes(__m512i u[GROUPS], const uint8_t *at, int step, int h,
+                         const struct laid_type *t)
+{
+    t->codes(u, at + codes_at(t) + (HALVES * step + h) * t->planes * WORD);
+}
+
+INLINE void unpack_scales(struct scales *out, const uint8_t *at, int h, const struct laid_type *t)
+{
+    const size_t words = codes_at(t) / LAID_ROWS / 4;
+    t->scales(out, at + (size_t)h * words * WORD, at + HALVES * words * WORD + h * WORD / 2);
+}
+
+/* dot[h] += scales times codes times x of so many steps. */
+INLINE void add_products(__m512i dot[HALVES], const struct scales s[HALVES], const uint8_t *at,
+                         const int8_t *q, int first, int steps, const struct laid_type *t)
+{
+    __m512i p[HALVES][GROUPS];
+    UNROLL
+    for (int g = 0; g < GROUPS; g++)
+        p[0][g] = p[1][g] = _mm512_setzero_si512();
+    for (int step = first; step < first + steps; step++) {
+        UNROLL
+        for (int h = 0; h < HALVES; h++) {
+            __m512i u[GROUPS];
+            unpack_codes(u, at, step, h, t);
+            UNROLL
+            for (int g = 0; g < GROUPS; g++)
+                p[h][g] = _mm512_dpbusd_epi32(p[h][g], u[g], broadcast(q + 32 * g + 4 * step));
+        }
+    }
+    UNROLL
+    for (int h = 0; h < HALVES; h++) {
+        UNROLL
+        for (int g = 0; g < GROUPS; g++) {
+            const int group = t->groups == GROUPS ? g : 2 * g + first / 4;
+            dot[h] = _mm512_add_epi32(dot[h], _mm512_mullo_epi32(p[h][g], scale_of(&s[h], group)));
+        }
+    }
+}
+
+/* sum[h] += the term of a super-block. */
+INLINE void add_super(__m512 sum[HALVES], const uint8_t *at, const struct dot_super_input *x,
+                      const struct laid_type *t)
+{
+    __m512i dot[HALVES] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    struct scales s[HALVES];
+    UNROLL
+    for (int h = 0; h < HALVES; h++)
+        unpack_scales(&s[h], at, h, t);
+    if (t->groups == GROUPS)
+        add_products(dot, s, at, x->q, 0, LAID_STEPS, t);
+    else {
+        add_products(dot, s, at, x->q, 0, LAID_STEPS / 2, t);
+        add_products(dot, s, at, x->q, LAID_STEPS / 2, LAID_STEPS / 2, t);
+    }
+    const int16_t *x_sums = t->groups == GROUPS ? x->sum32 : x->sum;
+    UNROLL
+    for (int h = 0; h < HALVES; h++) {
+        __m512i low = _mm512_setzero_si512();
+        UNROLL
+        for (int i = 0; i < t->groups / 2; i++)
+            low = _mm512_dpwssd_epi32(low, s[h].min[i], broadcast(x_sums + 2 * i));
+        const __m512i whole = t->offset == CODES_MIN
+                                  ? dot[h]
+                                  : _mm512_sub_epi32(dot[h], _mm512_slli_epi32(low, t->offset));
+        __m512 term = _mm512_mul_ps(s[h].d, _mm512_cvtepi32_ps(whole));
+        if (t->offset == CODES_MIN)
+            term = _mm512_sub_ps(term, _mm512_mul_ps(s[h].m, _mm512_cvtepi32_ps(low)));
+        sum[h] = _mm512_add_ps(sum[h], _mm512_mul_ps(term, _mm512_set1_ps(x->d)));
+    }
+}
+
+INLINE void multiply(float *y, const uint8_t *at, size_t rows, const struct dot_super_input *x,
+                     size_t blocks, const struct laid_type *t)
+{
+    for (size_t row = 0; row < rows; row += LAID_ROWS) {
+        __m512 sum[HALVES] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+        for (size_t b = 0; b < blocks; b++, at += LAID_ROWS * t->bytes)
+            add_super(sum, at, &x[b], t);
+        float out[LAID_ROWS];
+        _mm512_storeu_ps(out, sum[0]);
+        _mm512_storeu_ps(out + LAID_HALF, sum[1]);
+        panel_put(y + row, out, rows - row < LAID_ROWS ? rows - row : LAID_ROWS);
+    }
+}
+
+/* Scales and minima of sixteen rows to a panel. */
+INLINE void pack_scales(struct panel_super *out, const struct scales *s, size_t row,
+                        const struct laid_type *t)
+{
+    UNROLL
+    for (int g = 0; g < t->groups; g++)
+        _mm_store_si128((void *)(out->scale[g] + row),
+                        _mm512_cvtepi32_epi8(_mm512_srli_epi32(s->scale[g / 4], 8 * (g % 4))));
+    UNROLL
+    for (int i = 0; i < t->groups / 2; i++)
+        _mm512_store_si512(out->min[i][row], t->offset == CODES_MIN
+                                                 ? s->min[i]
+                                                 : _mm512_slli_epi16(s->min[i], t->offset));
+    _mm512_store_ps(out->d + row, s->d);
+    _mm512_store_ps(out->m + row, s->m);
+}
+
+INLINE void pack(struct panel_super *out, const uint8_t *at, size_t blocks,
+                 const struct laid_type *t)
+{
+    for (size_t b = 0; b < blocks; b++, out++, at += LAID_ROWS * t->bytes)
+        for (int h = 0; h < HALVES; h++) {
+            struct scales s;
+            for (int step = 0; step < LAID_STEPS; step++) {
+                __m512i u[GROUPS];
+                unpack_codes(u, at, step, h, t);
+                UNROLL
+                for (int g = 0; g < GROUPS; g++)
+                    _mm512_store_si512(out->u.step[LAID_STEPS * g + step][LAID_HALF * h], u[g]);
+            }
+            unpack_scales(&s, at, h, t);
+            pack_scales(out, &s, (size_t)(LAID_HALF * h), t);
+        }
+}
+
+#define LAID(name, ...)                                                                            \
+    static const struct laid_type type_##name = {sizeof(struct block_##name), __VA_ARGS__};        \
+    static void multiply_##name(float *y, const uint8_t *laid, size_t rows, const void *x,         \
+                                size_t n)                                                          \
+    {                                                                                              \
+        multiply(y, laid, rows, x, n / SUPER_ELEMS, &type_##name);                                 \
+    }                                                                                              \
+    static void pack_##name(void *panel, const uint8_t *laid, size_t n)                            \
+    {                                                                                              \
+        pack(panel, laid, n / SUPER_ELEMS, &type_##name);                                          \
+    }
+LAID(q2_k, 2, 16, CODES_MIN, codes_q2_k, scales_q2_k)
+LAID(q3_k, 3, 16, 2, codes_q3_k, scales_q3_k)
+LAID(q4_k, 4, 8, CODES_MIN, codes_q4_k, scales_six_bits)
+LAID(q5_k, 5, 8, CODES_MIN, codes_q5_k, scales_six_bits)
+LAID(q6_k, 6, 16, 5, codes_q6_k, scales_q6_k)
+
+void dot_laid_init_avx512(struct dot_kernels *k)
+{
+#define SET(ID, name)                                                                              \
+    k->laid_multiply[DTYPE_##ID] = multiply_##name;                                                \
+    k->laid_pack[DTYPE_##ID] = pack_##name;
+    SET(Q2_K, q2_k)
+    SET(Q3_K, q3_k)
+    SET(Q4_K, q4_k)
+    SET(Q5_K, q5_k)
+    SET(Q6_K, q6_k)
+}
