@@ -162,7 +162,8 @@ static bool converse(struct talk *t, const struct session *s, struct err *err)
         else if (length > 0)
             ok = answer_line(t, line, length, terminal, &a, err);
     }
-    ok = ok && stop_check(err);
+    ok = ok && stop_check(err) &&
+         (!ferror(stdin) || err_set(err, ERR_IO, "standard input cannot be read"));
     if (ok && a.prompt_tokens > 0)
         say_speed(t, &a, s);
     free(line);

@@ -37,6 +37,8 @@ run run "$in/demo.gguf" -p "$(printf 'He\377 said \303')" -n 4 --temp 0
 prints "a prompt that is no UTF-8 is gone on with" '[a-z]'
 is "so is a line with NUL, and no line is no turn" "1 0" "$(printf 'He\000said\n' | "$quern" run "$in/demo.gguf" -n 3 -q |
     wc -l) $(: | "$quern" run "$in/demo.gguf" -n 3 -q | wc -c)"
+"$quern" run "$in/demo.gguf" -q <"$in" >"$tmp/stdout" 2>"$tmp/stderr"
+is "input that cannot be read" "1 quern run: standard input cannot be read" "$? $(cat "$tmp/stderr")"
 refuses "a prompt longer than the context" 2 'prompt has 7 tokens, the context holds 4' \
     run "$in/demo.gguf" -p 'It was a dark night and' -c 4 -q
 refuses "an empty prompt" 2 'prompt is empty' run "$in/demo.gguf" -p ''
