@@ -1,12 +1,6 @@
 # Calibration: what it says, what it refuses; the same bytes for any threads, and after SIGKILL.
 . tests/cli/lib/tap.sh
-cp -r "$demo" "$in/demo"
-head -c 16000 "$root/examples/calibration.txt" >"$in/text"
-calibrate() { # OUT ARGUMENT...
-    to=$1
-    shift
-    run calibrate "$in/demo" -f "$in/text" -o "$out/$to" -c 128 "$@"
-}
+. tests/cli/lib/calibrate.sh
 
 calibrate a.h5 --chunks 4
 says "the source is said" '^source: .*demo \(safetensors, llama\), 6 layers$'

@@ -1,20 +1,19 @@
 # Gradients: the same for any threads and after SIGKILL; what GPTQ makes of them is, too.
 . tests/cli/lib/tap.sh
-cp -r "$demo" "$in/demo"
-head -c 16000 "$root/examples/calibration.txt" >"$in/text"
-calibrate() { # OUT ARGUMENT...
-    to=$1
+. tests/cli/lib/calibrate.sh
+backward() { # OUT ARGUMENT...
+    name=$1
     shift
-    run calibrate "$in/demo" -f "$in/text" -o "$out/$to" -c 128 --chunks 8 "$@"
+    calibrate "$name" --chunks 8 --gradients --gradient-chunks 3 "$@"
 }
 
-calibrate a.h5 --gradients --gradient-chunks 3
+backward a.h5
 says "the plan names them" 'gradients of 3 windows'
 for threads in 1 5; do
-    calibrate "$threads.h5" --gradients --gradient-chunks 3 --threads $threads -q
+    backward "$threads.h5" --threads $threads -q
     ok "$threads threads: the same bytes" cmp "$out/a.h5" "$out/$threads.h5"
 done
-calibrate none.h5 -q
+calibrate none.h5 --chunks 8 -q
 [ "$(stat -c %s "$out/none.h5")" -lt "$(stat -c %s "$out/a.h5")" ]
 result $? "without: a smaller file"
 
@@ -28,7 +27,7 @@ while [ $n -lt 400 ] && [ ! -e "$out/killed.h5.work/part-00020.h5" ] && [ ! -e "
 done
 kill -KILL $pid 2>/dev/null
 wait $pid 2>/dev/null
-calibrate killed.h5 --gradients --gradient-chunks 3 --force -q
+backward killed.h5 --force -q
 ok "killed on the way back, and begun again: the same bytes" cmp "$out/a.h5" "$out/killed.h5"
 
 for threads in 1 2 5; do

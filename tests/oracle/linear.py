@@ -1,12 +1,11 @@
 """A linear and its inputs for the tests of codecs that know them, and the program that runs ours on it."""
-import pathlib
 import struct
 import subprocess
-import sys
 
 import numpy as np
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
+from program import BUILD
+
 TOOL = BUILD / "tests/oracle/linear_tool"
 
 

@@ -6,7 +6,6 @@ Scaled files in stock llama.cpp, and beside their sources.
 usage: test_awq.py BUILD_DIR
 """
 import pathlib
-import subprocess
 import tempfile
 
 import gguf
@@ -15,6 +14,7 @@ import numpy as np
 import linear
 import stock
 import tap
+from program import quern, run
 
 GRID = 20
 TEXT = pathlib.Path("LICENSE")
@@ -127,13 +127,6 @@ def eight_bits(rng):
            f"{folded / plain:.3f} of the loss, {blind / plain:.3f} without knowing")
 
 
-def quern(*args, fails=False):
-    done = subprocess.run([linear.BUILD / "quern", *map(str, args), "-q"], capture_output=True, text=True)
-    if (done.returncode != 0) != fails:
-        raise RuntimeError(f"quern {args[0]}: exit {done.returncode}: {done.stderr.strip()}")
-    return done.stderr.strip()
-
-
 def probabilities(path, tokens):
     with stock.Model(path, context=64) as model:
         x = model.logits(tokens).astype(np.float64)
@@ -168,8 +161,8 @@ def files(tmp):
                    f"Q4_0 {kl[method, 'Q4_0']:.2e} to {kl['rtn', 'Q4_0']:.2e}")
         fields = gguf.GGUFReader(out).fields
         tap.ok("quern.fold.ffn_mid" in fields, f"{name}: the file says how it is folded")
-    wrong = quern("verify", tmp / "llama.awq.gguf", GOLDEN / "llama3", "--no-table", fails=True)
-    tap.ok(wrong.count("\n") == 0 and wrong, "another source is refused in a sentence", wrong)
+    wrong = run("verify", tmp / "llama.awq.gguf", GOLDEN / "llama3", "--no-table", "-q")
+    tap.ok(wrong.returncode == 1 and wrong.stderr.count("\n") == 1, "another source is refused in a sentence", wrong.stderr.strip())
 
 
 tap.run("searches", searches, np.random.default_rng(5))

@@ -9,27 +9,18 @@ log p = least + step * level, the levels from max(least logit, likeliest - 16) u
 """
 import json
 import pathlib
-import subprocess
-import sys
 import tempfile
 
 import numpy as np
 
 import stock
 import tap
+from program import quern
 
-QUERN = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build") / "quern"
 GOLDEN = pathlib.Path("tests/golden/models")
 TEXT = pathlib.Path("LICENSE").read_bytes()[:1500]
 CONTEXT, WINDOWS = 64, 4
 FIRST = CONTEXT // 2
-
-
-def quern(*args):
-    done = subprocess.run([QUERN, *map(str, args)], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"quern {' '.join(map(str, args))}: {done.stderr.strip()}")
-    return done.stdout
 
 
 def row_bytes(vocab):

@@ -5,8 +5,6 @@ usage: test_calibrate.py BUILD_DIR
 """
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 
 import gguf
@@ -14,11 +12,11 @@ import h5py
 import numpy as np
 
 import activations
+import program
 import stock
 import tap
+from program import quern, run
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
-QUERN = BUILD / "quern"
 DEMO = pathlib.Path("examples/demo")
 GOLDEN = pathlib.Path("tests/golden/models")
 TEXT = pathlib.Path("examples/calibration.txt")
@@ -26,17 +24,6 @@ CONTEXT, WINDOWS = 128, 4
 FOUR = ("attn_in", "attn_out", "ffn_in", "ffn_mid")
 LINEARS = {"attn_in": ("attn_q", "attn_k", "attn_v"), "attn_out": ("attn_output",), "ffn_in": ("ffn_gate", "ffn_up"),
            "ffn_mid": ("ffn_down",)}
-
-
-def run(*args):
-    return subprocess.run([QUERN, *map(str, args)], capture_output=True, text=True)
-
-
-def quern(*args):
-    done = run(*args)
-    if done.returncode != 0:
-        raise RuntimeError(f"quern {' '.join(map(str, args))}: {done.stderr.strip()}")
-    return done.stdout
 
 
 def calibrate(source, out, *args):
@@ -280,21 +267,12 @@ def fingerprints(tmp):
     tap.ok(done.returncode == 1 and "is of another model than" in done.stderr, "--through refuses another model")
 
 
-# A child's peak begins with its parent's, and this process is large.
-PEAK = """
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"""
-
-
 def memory(tmp):
     """What is stated before the work bounds what the process had in memory, beside the mapped model."""
     for kind in ([], ["--importance-only"]):
-        done = subprocess.run([sys.executable, "-c", PEAK, QUERN, "calibrate", tmp / "f32.gguf", "-f", TEXT, "-o",
-                               tmp / "m.h5", "--force", "--chunks", "2", *kind], capture_output=True, text=True)
-        line = next(l for l in done.stderr.splitlines() if l.startswith("memory: "))
-        stated = float(line.split()[1]) * {"KiB": 1 << 10, "MiB": 1 << 20}[line.split()[2]]
-        peak = int(done.stdout) - (tmp / "f32.gguf").stat().st_size
+        stated, peak = program.memory("calibrate", tmp / "f32.gguf", "-f", TEXT, "-o", tmp / "m.h5", "--force",
+                                      "--chunks", 2, *kind)
+        peak -= (tmp / "f32.gguf").stat().st_size
         tap.ok(peak <= stated, "memory is what was stated" + (", importance alone" if kind else ""),
                f"{peak / 2**20:.1f} of {stated / 2**20:.1f} MiB")
 

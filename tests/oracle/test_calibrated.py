@@ -3,8 +3,6 @@
 usage: test_calibrated.py BUILD_DIR
 """
 import pathlib
-import subprocess
-import sys
 import tempfile
 
 import gguf
@@ -12,19 +10,11 @@ import numpy as np
 
 import stock
 import tap
+from program import quern
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
-QUERN = BUILD / "quern"
 DEMO = pathlib.Path("examples/demo")
 LEARN = pathlib.Path("examples/calibration.txt")
 CONTEXT, WINDOWS = 256, 8
-
-
-def quern(*args):
-    done = subprocess.run([QUERN, *map(str, args)], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"quern {' '.join(map(str, args))}: {done.stderr.strip()}")
-    return done.stdout
 
 
 def log_softmax(x):

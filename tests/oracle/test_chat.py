@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import tarfile
 
 import jinja2.sandbox
@@ -15,8 +14,8 @@ import jinja2.sandbox
 import stock
 import tap
 from chat_templates import NO_SYSTEM, NOT_STOCKS, SPACED, SYSTEM_LAST, TEMPLATES
+from program import BUILD
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
 BOS, EOS = "<s>", "</s>"
 SYSTEM = "Be brief,\nand kind."
 USERS = ["Why is the sky blue?", "And the \"sea\"?\n\nTell me {all}.", "Ünïcode 漢字"]

@@ -8,7 +8,6 @@ what is tested is that activations in eight bits add no more than they do in sto
 """
 import pathlib
 import subprocess
-import sys
 import tempfile
 
 import numpy as np
@@ -16,14 +15,13 @@ from safetensors.numpy import load_file
 
 import stock
 import tap
+from program import BUILD, quern
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
 MODELS = ["llama", "llama3", "deepseek_coder", "mistral", "qwen2", "qwen3"]
 
 
 def quantize(source, out, weights):
-    subprocess.run([BUILD / "quern", "quantize", source, "-o", out, "--type", weights, "--pure", "--allow-requantize", "-q"],
-                   check=True, stdout=subprocess.DEVNULL)
+    quern("quantize", source, "-o", out, "--type", weights, "--pure", "--allow-requantize", "-q")
 
 
 def ours(path, how, ids, vocab):

@@ -5,32 +5,18 @@ usage: test_eval.py BUILD_DIR
 import json
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 
 import numpy as np
 
 import stock
 import tap
+from program import quern, run
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
-QUERN = BUILD / "quern"
 GOLDEN = pathlib.Path("tests/golden/models")
 TEXT = pathlib.Path("LICENSE").read_bytes()[:1500]
 CONTEXT = 64
 YARN = {"rope_theta": 10000.0, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
-
-
-def run(*args):
-    return subprocess.run([QUERN, *map(str, args)], capture_output=True, text=True)
-
-
-def quern(*args):
-    done = run(*args)
-    if done.returncode != 0:
-        raise RuntimeError(f"quern {' '.join(map(str, args))}: {done.stderr.strip()}")
-    return done.stdout
 
 
 def evaluate(*args):

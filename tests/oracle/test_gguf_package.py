@@ -3,10 +3,8 @@
 usage: test_gguf_package.py BUILD_DIR
 """
 import pathlib
-import random
 import struct
 import subprocess
-import sys
 import tempfile
 
 import gguf
@@ -14,8 +12,8 @@ import numpy as np
 
 import stock
 import tap
+from program import BUILD
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
 TOOL = BUILD / "tests/oracle/gguf_tool"
 T = gguf.GGUFValueType
 

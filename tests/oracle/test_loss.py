@@ -10,7 +10,6 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -18,21 +17,14 @@ import numpy as np
 
 import stock
 import tap
+from program import QUERN, quern
 
-QUERN = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build") / "quern"
 LEVELS = ["Q4_0", "Q8_0", "Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K"]
 ALL, WINDOWS = 58, int(os.environ.get("QUERN_WINDOWS", 6))
 KL_BOUND = 0.03 if WINDOWS >= ALL else 0.05  # a few windows leave two per cent to chance
 TEXT_BYTES = 120000
 CONTEXT = 512
 FIRST = CONTEXT // 2
-
-
-def quern(*args):
-    done = subprocess.run([QUERN, *map(str, args)], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"quern {' '.join(map(str, args))}: {done.stderr.strip()}")
-    return done.stdout
 
 
 def log_softmax(x):

@@ -4,8 +4,6 @@ usage: test_models.py BUILD_DIR        (QUERN_SHARED: a folder with larger model
 """
 import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 
 import numpy as np
@@ -13,18 +11,10 @@ from safetensors.numpy import load_file
 
 import stock
 import tap
+from program import quern
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
-QUERN = BUILD / "quern"
 MODELS = ["llama", "llama3", "llama_bf16", "llama_sharded", "deepseek_coder", "mistral", "qwen2", "qwen3"]
 SAME_AS_LLAMA = {"llama_bf16", "llama_sharded"}  # folders without references of their own
-
-
-def quern(*args):
-    done = subprocess.run([QUERN, *args], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"quern {' '.join(map(str, args))}: {done.stderr.strip()}")
-    return done.stdout
 
 
 def compare(name, folder, out):

@@ -6,7 +6,6 @@ import json
 import pathlib
 import re
 import subprocess
-import sys
 import tempfile
 
 import gguf
@@ -14,8 +13,8 @@ import numpy as np
 from safetensors import safe_open
 
 import tap
+from program import BUILD
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
 DUMP = BUILD / "tests/model/dump_plan"
 MODELS = pathlib.Path("tests/golden/models")
 ARCH = {name: arch for arch, name in gguf.MODEL_ARCH_NAMES.items()}

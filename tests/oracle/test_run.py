@@ -9,7 +9,6 @@ import pathlib
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import termios
 import time
@@ -18,9 +17,8 @@ import numpy as np
 
 import stock
 import tap
+from program import BUILD, QUERN, quern
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
-QUERN = BUILD / "quern"
 DEMO = pathlib.Path("examples/demo")
 GOLDEN = pathlib.Path("tests/golden/models")
 PROMPTS = ["It was a dark night and", "“My dear", "The captain of the ship\n\n", "He"]
@@ -43,15 +41,12 @@ void llama_sampler_free(void *);
 
 def convert(folder, tmp, weights):
     out = pathlib.Path(tmp) / f"{folder.name}.{weights}.gguf"
-    subprocess.run([QUERN, "convert", folder, "-o", out, "--type", weights, "-q"], check=True, capture_output=True)
+    quern("convert", folder, "-o", out, "--type", weights, "-q")
     return out
 
 
 def run(*args):
-    done = subprocess.run([QUERN, "run", *map(str, args), "-q", "--json"], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr)
-    return json.loads(done.stdout)
+    return json.loads(quern("run", *args, "-q", "--json"))
 
 
 def greedy(name, file, prompt, *options):

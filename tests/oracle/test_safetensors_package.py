@@ -7,15 +7,14 @@ import os
 import pathlib
 import random
 import subprocess
-import sys
 import tempfile
 import zlib
 
 import safetensors
 
 import tap
+from program import BUILD
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
 DUMP = BUILD / "tests/formats/dump_checkpoint"
 
 

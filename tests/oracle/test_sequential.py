@@ -6,8 +6,6 @@ usage: test_sequential.py BUILD_DIR
 """
 import pathlib
 import struct
-import subprocess
-import sys
 import tempfile
 
 import gguf
@@ -15,30 +13,16 @@ import h5py
 import numpy as np
 
 import activations
+import program
 import stock
 import tap
+from program import quern
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
-QUERN = BUILD / "quern"
 GOLDEN = pathlib.Path("tests/golden/models")
 TEXT = pathlib.Path("LICENSE")
 CONTEXT = 512
 STAGES = (("attn_in", ("attn_q", "attn_k", "attn_v")), ("attn_out", ("attn_output",)), ("ffn_in", ("ffn_gate", "ffn_up")),
           ("ffn_mid", ("ffn_down",)))
-
-# A child's peak begins with its parent's, and this process is large.
-PEAK = """
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"""
-
-
-def quern(*args):
-    done = subprocess.run([QUERN, *map(str, args)], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"quern {' '.join(map(str, args))}: {done.stderr.strip()}")
-    return done.stdout
-
 
 def compose(path, source, made, names):
     """The source's file with the tensors of these names from the other: header and pairs are copied."""
@@ -133,11 +117,9 @@ def memory(tmp):
     text = tmp / "text"
     text.write_bytes(pathlib.Path("examples/calibration.txt").read_bytes()[:5000])
     quern("convert", "examples/demo", "-o", source, "--type", "F32", "-q")
-    done = subprocess.run([sys.executable, "-c", PEAK, QUERN, "quantize", source, "-o", out, "--type", "Q3_K_M", "--method", "gptq",
-                           "--quality", "fast", "--calib", text, "--sequential", "--no-table"], capture_output=True, text=True)
-    line = next(l for l in done.stderr.splitlines() if l.startswith("memory: "))
-    stated = float(line.split()[1]) * {"KiB": 1 << 10, "MiB": 1 << 20}[line.split()[2]]
-    peak = int(done.stdout.split()[-1]) - source.stat().st_size - out.stat().st_size
+    stated, peak = program.memory("quantize", source, "-o", out, "--type", "Q3_K_M", "--method", "gptq", "--quality", "fast",
+                                  "--calib", text, "--sequential", "--no-table")
+    peak -= source.stat().st_size + out.stat().st_size
     tap.ok(peak <= stated, "memory is what was stated", f"{peak / 2**20:.1f} of {stated / 2**20:.1f} MiB")
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import tarfile
 import tempfile
 
@@ -14,8 +13,8 @@ import quern_tokens
 import stock
 import tap
 import tokens_random
+from program import BUILD
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
 GOLDEN = pathlib.Path("tests/golden")
 # What tokenizer_config.json or the splitter's habit puts before a text, where tokenizer.json alone (as
 # the golden ids were made) puts nothing.

@@ -6,14 +6,13 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import tarfile
 import tempfile
 
 import stock
 import tap
+from program import BUILD
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
 GOLDEN = pathlib.Path("tests/golden")
 SPLITTERS = {
     "deepseek_coder": "qwen2", "deepseek_v3": "deepseek-v3", "gemma3": "", "llama": "", "llama2": "",
