@@ -13,6 +13,11 @@ answer() { "$quern" run "$in/demo.gguf" -p 'He said' -n 24 -q "$@"; }
 is "the same seed, the same answer" "$(answer --seed 3)" "$(answer --seed 3 -t 1)"
 [ "$(answer --seed 3)" != "$(answer --seed 4)" ]
 result $? "another seed, another answer"
+"$quern" quantize "$in/demo.gguf" -o "$tmp/laid.gguf" --type Q4_K_M -q >/dev/null
+laid() { "$quern" run "$tmp/laid.gguf" -p 'He said' -n 24 -q --temp 0 "$@"; }
+is "weights laid out in memory, the same answer" "$(laid)" "$(laid --no-repack)"
+is "with more threads than cores, too" "$(laid)" "$(laid -t 5)"
+is "and without wide vectors" "$(laid)" "$(QUERN_CPU_WITHOUT=avx512 laid)"
 is "a temperature of 0 is greedy" "$(answer --temp 0)" "$(answer --top-k 1 --seed 5)"
 [ "$(answer --temp 0)" != "$(answer --temp 0 --repeat-penalty 1.5)" ]
 result $? "a repeat penalty changes the answer"

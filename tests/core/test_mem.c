@@ -26,6 +26,12 @@ static void products_and_sums_are_checked(void **state)
     assert_null(mem_alloc_large(SIZE_MAX - 8, 1));
 }
 
+static void some_memory_is_left(void **state)
+{
+    (void)state;
+    assert_true(mem_available() > 1 << 20);
+}
+
 static void check_block(unsigned char *p, size_t size, size_t alignment)
 {
     assert_non_null(p);
@@ -85,6 +91,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_and_sums_are_checked),
+        cmocka_unit_test(some_memory_is_left),
         cmocka_unit_test(blocks_are_aligned_and_zero),
         cmocka_unit_test(grown_arrays_keep_what_they_hold),
         cmocka_unit_test(arena_pieces_do_not_overlap),
