@@ -172,7 +172,9 @@ static bool run_bench(const struct command *me, int argc, char **argv, struct er
         return false;
     if (codecs && (exact || o.cache || o.no_repack))
         return err_set(err, ERR_USAGE, "--codecs: no model runs, --%s says nothing",
-                       exact ? "exact" : o.cache ? "cache-type" : "no-repack");
+                       exact     ? "exact"
+                       : o.cache ? "cache-type"
+                                 : "no-repack");
     o.model = argv[0];
     o.cache = o.cache ? o.cache : "F16";
     bool ok = session_open(&s, err);
