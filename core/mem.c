@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { LARGE_PAGE = 2 << 20 };
+enum { LARGE_PAGE = 2 << 20, LOOK_BYTES = 1 << 28 };
 
 bool size_mul(uint64_t a, uint64_t b, size_t *out)
 {
@@ -23,28 +23,6 @@ bool size_add(uint64_t a, uint64_t b, size_t *out)
     *out = (size_t)(a + b);
     return true;
 }
-
-/* Whole pieces of `page` bytes, at least one. */
-static void *alloc_pages(size_t count, size_t size, size_t page)
-{
-    size_t bytes;
-    void *p = NULL;
-    if (!size_mul(count, size, &bytes) || bytes > SIZE_MAX - page)
-        return NULL;
-    bytes = (bytes + page - 1) / page * page;
-    bytes = bytes ? bytes : page;
-    if (posix_memalign(&p, page, bytes) != 0)
-        return NULL;
-#if defined(MADV_HUGEPAGE)
-    if (page == LARGE_PAGE)
-        madvise(p, bytes, MADV_HUGEPAGE); /* advice: without it all is slower, and well */
-#endif
-    return memset(p, 0, bytes);
-}
-
-void *mem_alloc(size_t count, size_t size) { return alloc_pages(count, size, 64); }
-
-void *mem_alloc_large(size_t count, size_t size) { return alloc_pages(count, size, LARGE_PAGE); }
 
 /* The number behind `key` in a file of such lines, or the file's first; UINT64_MAX: there is none. */
 static uint64_t read_number(const char *path, const char *key)
@@ -63,13 +41,48 @@ static uint64_t read_number(const char *path, const char *key)
     return n;
 }
 
+/* A line of the system's, in bytes. */
+static uint64_t read_memory(const char *key)
+{
+    const uint64_t kib = read_number("/proc/meminfo", key);
+    return kib > UINT64_MAX / 1024 ? UINT64_MAX : kib * 1024;
+}
+
 uint64_t mem_available(void)
 {
-    const uint64_t kib = read_number("/proc/meminfo", "MemAvailable:");
+    const uint64_t all = read_memory("MemAvailable:");
     const uint64_t group = read_number("/sys/fs/cgroup/memory.max", "");
-    const uint64_t all = kib > UINT64_MAX / 1024 ? UINT64_MAX : kib * 1024;
     return group < all ? group : all;
 }
+
+/* More than there is, swap and all: the system would promise it, and end the program that uses it. */
+static bool too_much(size_t bytes)
+{
+    const uint64_t there = bytes < LOOK_BYTES ? UINT64_MAX : mem_available();
+    return bytes > there && bytes - there > read_memory("SwapFree:");
+}
+
+/* Whole pieces of `page` bytes, at least one. */
+static void *alloc_pages(size_t count, size_t size, size_t page)
+{
+    size_t bytes;
+    void *p = NULL;
+    if (!size_mul(count, size, &bytes) || bytes > SIZE_MAX - page)
+        return NULL;
+    bytes = (bytes + page - 1) / page * page;
+    bytes = bytes ? bytes : page;
+    if (too_much(bytes) || posix_memalign(&p, page, bytes) != 0)
+        return NULL;
+#if defined(MADV_HUGEPAGE)
+    if (page == LARGE_PAGE)
+        madvise(p, bytes, MADV_HUGEPAGE); /* advice: without it all is slower, and well */
+#endif
+    return memset(p, 0, bytes);
+}
+
+void *mem_alloc(size_t count, size_t size) { return alloc_pages(count, size, 64); }
+
+void *mem_alloc_large(size_t count, size_t size) { return alloc_pages(count, size, LARGE_PAGE); }
 
 void *mem_grow(void *array, size_t used, size_t size)
 {

@@ -10,7 +10,8 @@
 bool size_mul(uint64_t a, uint64_t b, size_t *out);
 bool size_add(uint64_t a, uint64_t b, size_t *out);
 
-/* count * size bytes, zeroed, aligned to 64; NULL where they are not to be had.
+/* count * size bytes, zeroed, aligned to 64; NULL where they are not to be had, or are more than
+ * mem_available() and the system's swap.
  * Freed with free(). */
 void *mem_alloc(size_t count, size_t size);
 

@@ -1,5 +1,6 @@
 #include "tools/command.h"
 
+#include "core/map.h"
 #include "core/stop.h"
 #include "tools/report.h"
 #include "tools/talk.h"
@@ -10,7 +11,7 @@
 #include <unistd.h>
 
 struct run_options {
-    const char *prompt;
+    const char *prompt, *file; /* one of them, or neither: a conversation */
     struct talk_options talk;
 };
 
@@ -72,11 +73,11 @@ static void end_line(const struct talk_answer *a)
 }
 
 static bool answer_one(struct talk *t, const struct run_options *o, const struct session *s,
-                       struct err *err)
+                       const char *prompt, size_t length, struct err *err)
 {
     const bool json = s->common.json;
     struct talk_answer a = {0};
-    bool ok = talk_turn(t, o->prompt, strlen(o->prompt), json ? NULL : stdout, &a, err);
+    bool ok = talk_turn(t, prompt, length, json ? NULL : stdout, &a, err);
     if (ok && json)
         ok = print_json(t, o, &a, err);
     else if (ok)
@@ -86,6 +87,20 @@ static bool answer_one(struct talk *t, const struct run_options *o, const struct
     if (ok && a.end == TALK_INTERRUPTED)
         ok = err_set(err, ERR_STOPPED, "stopped");
     talk_answer_close(&a);
+    return ok;
+}
+
+/* A newline at the end of the file does not count. */
+static bool answer_file(struct talk *t, const struct run_options *o, const struct session *s,
+                        struct err *err)
+{
+    struct map m = {0};
+    if (!map_open(&m, o->file, err))
+        return false;
+    const char *text = (const char *)m.data;
+    const size_t length = m.size > 0 && text[m.size - 1] == '\n' ? m.size - 1 : m.size;
+    const bool ok = answer_one(t, o, s, text, length, err);
+    map_close(&m);
     return ok;
 }
 
@@ -175,9 +190,27 @@ static bool run(const struct run_options *o, struct session *s, struct err *err)
 {
     struct talk t = {0};
     const bool ok = talk_open(&t, &o->talk, s, err) &&
-                    (o->prompt ? answer_one(&t, o, s, err) : converse(&t, s, err));
+                    (o->prompt ? answer_one(&t, o, s, o->prompt, strlen(o->prompt), err)
+                     : o->file ? answer_file(&t, o, s, err)
+                               : converse(&t, s, err));
     talk_close(&t);
     return ok;
+}
+
+/* What can be refused before anything is read. */
+static bool check(const struct run_options *o, bool json, struct err *err)
+{
+    const struct opt_list *stop = &o->talk.stop;
+    if (o->prompt && o->file)
+        return err_set(err, ERR_USAGE, "--prompt, --file: one of them");
+    if (json && !o->prompt && !o->file)
+        return err_set(err, ERR_USAGE, "--json needs a prompt: -p TEXT, or -f FILE");
+    if (o->prompt && !*o->prompt)
+        return err_set(err, ERR_USAGE, "the prompt is empty");
+    for (size_t i = 0; i < stop->count; i++)
+        if (!*stop->text[i])
+            return err_set(err, ERR_USAGE, "--stop: the text is empty");
+    return true;
 }
 
 static bool parse_and_run(const struct command *me, int argc, char **argv, struct run_options *o,
@@ -190,8 +223,10 @@ static bool parse_and_run(const struct command *me, int argc, char **argv, struc
     bool done, exact = false;
     const struct opt table[] = {
         {"prompt", 'p', OPT_TEXT, &o->prompt, "TEXT", "answer this, and end"},
+        {"file", 'f', OPT_TEXT, &o->file, "FILE", "answer a file's text, and end"},
         {"tokens", 'n', OPT_COUNT, &t->most, "N",
-         "most tokens of an answer (default: to its end; without a chat template 128)"},
+         "most tokens of an answer (default: to its end; without a chat template 128); 0: to its "
+         "end"},
         {"system", 0, OPT_TEXT, &t->system, "TEXT", "what the chat template's system role says"},
         {"raw", 0, OPT_FLAG, &t->raw, NULL,
          "leave the chat template out: texts are gone on with as they are"},
@@ -216,17 +251,15 @@ static bool parse_and_run(const struct command *me, int argc, char **argv, struc
          "among those with this part of the likeliest one's probability (default: 0.05)"},
         {"repeat-penalty", 0, OPT_NUMBER, &p->repeat_penalty, "X",
          "make tokens less likely that were among the last 64 (default: 1, which does not)"},
-        {"seed", 0, OPT_COUNT, &seed, "N",
+        {"seed", 's', OPT_COUNT, &seed, "N",
          "of the random numbers (default: 0); the same seed gives the same answer"},
         OPT_COMMON(&s.common),
         OPT_END,
     };
     if (!command_parse(me, table, &s.common, &argc, argv, 1, 1, &done, err) || done)
         return done;
-    if (s.common.json && !o->prompt)
-        return err_set(err, ERR_USAGE, "--json needs a prompt: -p TEXT");
-    if (o->prompt && !*o->prompt)
-        return err_set(err, ERR_USAGE, "the prompt is empty");
+    if (!check(o, s.common.json, err))
+        return false;
     t->model = argv[0];
     p->seed = seed;
     bool ok = session_open(&s, err);
@@ -239,7 +272,8 @@ static bool parse_and_run(const struct command *me, int argc, char **argv, struc
 
 static bool run_run(const struct command *me, int argc, char **argv, struct err *err)
 {
-    struct run_options o = {.talk = {.cache = "F16", .sampler = SAMPLER_DEFAULTS}};
+    struct run_options o = {
+        .talk = {.most = TALK_MOST, .cache = "F16", .sampler = SAMPLER_DEFAULTS}};
     const bool ok = parse_and_run(me, argc, argv, &o, err);
     opt_list_close(&o.talk.stop);
     return ok;
@@ -247,7 +281,7 @@ static bool run_run(const struct command *me, int argc, char **argv, struct err 
 
 const struct command cmd_run = {
     .name = "run",
-    .usage = "MODEL.gguf [-p PROMPT] [OPTION]...",
+    .usage = "MODEL.gguf [-p PROMPT | -f FILE] [OPTION]...",
     .summary = "talk with a model, or let it go on with a text",
     .text =
         "Prints the model's answer to PROMPT as it comes. Without a prompt, lines are read from "

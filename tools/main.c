@@ -57,7 +57,9 @@ static int run(const struct command *c, int argc, char **argv)
     struct err err = {0};
     if (c->run(c, argc, argv, &err) && flush(&err))
         return 0;
-    fprintf(stderr, "quern %s: %s\n", c->name, err.text);
+    /* Those of memory name what it was wanted for. */
+    const bool bare = err.code == ERR_MEMORY && !strstr(err.text, "memory");
+    fprintf(stderr, "quern %s: %s%s\n", c->name, bare ? "not enough memory: " : "", err.text);
     return exit_code(err.code);
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/mem.h"
 #include "core/nearest.h"
+#include "tools/llama_option.h"
 
 #include <errno.h>
 #include <math.h>
@@ -111,18 +112,24 @@ static const struct opt *find_letter(const struct opt *table, char letter)
     return NULL;
 }
 
+/* `name` has its dashes. */
 static bool refuse_unknown(const struct opt *table, const char *name, size_t length,
                            struct err *err)
 {
     char word[64];
     snprintf(word, sizeof word, "%.*s", (int)length, name);
-    struct nearest nearest = {.word = word};
+    const struct llama_option *theirs = llama_option_find(name, length);
+    if (theirs && theirs->hint)
+        return err_set(err, ERR_USAGE, "unknown option %s; %s", word, theirs->hint);
+    if (theirs && find_name(table, theirs->ours, strlen(theirs->ours)))
+        return err_set(err, ERR_USAGE, "unknown option %s; here it is --%s", word, theirs->ours);
+    struct nearest nearest = {.word = word + strspn(word, "-")};
     for (; !is_end(table); table++)
         if (table->name)
             nearest_offer(&nearest, table->name);
     const char *best = nearest_best(&nearest);
-    return err_set(err, ERR_USAGE, "unknown option --%s%s%s%s", word,
-                   best ? "; did you mean --" : "", best ? best : "", best ? "?" : "");
+    return err_set(err, ERR_USAGE, "unknown option %s%s%s%s", word, best ? "; did you mean --" : "",
+                   best ? best : "", best ? "?" : "");
 }
 
 /* The arguments as they are read. */
@@ -156,15 +163,19 @@ static bool read_long(struct reader *r, const char *name, struct err *err)
     const size_t length = strcspn(name, "=");
     const struct opt *o = find_name(r->table, name, length);
     if (!o)
-        return refuse_unknown(r->table, name, length, err);
+        return refuse_unknown(r->table, name - 2, length + 2, err);
     return take_value(r, o, name[length] ? name + length + 1 : NULL, err);
 }
 
 /* Letters behind one dash: flags, and at the end perhaps an option with its value. */
 static bool read_letters(struct reader *r, const char *letter, struct err *err)
 {
+    const char *argument = letter - 1;
+    const bool theirs = letter[1] && llama_option_find(argument, strlen(argument));
     for (; *letter; letter++) {
         const struct opt *o = find_letter(r->table, *letter);
+        if (theirs || (!o && letter == argument + 1))
+            return refuse_unknown(r->table, argument, strlen(argument), err);
         if (!o)
             return err_set(err, ERR_USAGE, "unknown option -%s", letter);
         if (o->kind != OPT_FLAG)

@@ -74,8 +74,8 @@ bool talk_open(struct talk *t, const struct talk_options *o, const struct sessio
     else if (s->kernels.dot && !o->no_repack)
         weights_lay_out(&t->weights, s->kernels.dot, s->pool);
     if (model && find_family(t, o, err) && open_generator(t, o, s, err)) {
-        if (t->most == 0 && !t->chat.family)
-            t->most = TALK_RAW;
+        if (t->most == TALK_MOST)
+            t->most = t->chat.family ? 0 : TALK_RAW;
         say_plan(t, o, s);
         return true;
     }

@@ -11,14 +11,15 @@ struct talk_options {
     const char *model, *system;
     const char *cache; /* a type's name */
     size_t context;    /* 0: what the model was trained on, up to TALK_CONTEXT */
-    size_t most;       /* tokens of an answer; 0: to its end, or TALK_RAW without a chat template */
+    size_t most;       /* tokens of an answer; 0: to its end; TALK_MOST: that, or TALK_RAW */
     bool raw;          /* leave the chat template out */
     bool no_repack;    /* leave the weights as the file has them */
     struct opt_list stop;
     struct sampler_options sampler;
 };
 
-enum { TALK_CONTEXT = 4096, TALK_RAW = 128 };
+enum { TALK_CONTEXT = 4096, TALK_RAW = 128 }; /* RAW: without a chat template */
+#define TALK_MOST SIZE_MAX
 
 struct talk {
     struct checkpoint checkpoint;

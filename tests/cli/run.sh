@@ -38,6 +38,13 @@ for type in F32 q8_0; do
     says "a cache in $type" "in $(echo $type | tr q Q)\\)"
 done
 
+printf 'He said\n' >"$in/prompt"
+is "a file's text is a prompt, but for its last newline" "$whole" \
+    "$("$quern" run "$in/demo.gguf" -f "$in/prompt" -n 24 -q --temp 0)"
+"$quern" run "$in/demo.gguf" -p 'He said' -n 0 -c 200 --json -q >"$tmp/stdout"
+is "0 tokens: as many as there is room for" "context" \
+    "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["end"])' <"$tmp/stdout")"
+
 run run "$in/demo.gguf" -p "$(printf 'He\377 said \303')" -n 4 --temp 0
 prints "a prompt that is no UTF-8 is gone on with" '[a-z]'
 is "so is a line with NUL, and no line is no turn" "1 0" "$(printf 'He\000said\n' | "$quern" run "$in/demo.gguf" -n 3 -q |
@@ -46,6 +53,12 @@ is "so is a line with NUL, and no line is no turn" "1 0" "$(printf 'He\000said\n
 is "input that cannot be read" "1 quern run: standard input cannot be read" "$? $(cat "$tmp/stderr")"
 refuses "a prompt longer than the context" 2 'prompt has 7 tokens, the context holds 4' \
     run "$in/demo.gguf" -p 'It was a dark night and' -c 4 -q
+: >"$in/empty"
+refuses "an empty file" 2 'prompt is empty' run "$in/demo.gguf" -f "$in/empty" -q
+refuses "two prompts" 2 'one of them' run "$in/demo.gguf" -f "$in/prompt" -p x
+refuses "an empty stop text" 2 'stop: the text is empty' run "$in/demo.gguf" -p x --stop ''
+refuses "a context that does not fit in memory" 1 'not enough memory: a cache of 1 x [0-9]+ tokens' \
+    run "$in/demo.gguf" -p x -c "$(awk '/^MemTotal/ {print $2 * 2}' /proc/meminfo)" -q
 refuses "an empty prompt" 2 'prompt is empty' run "$in/demo.gguf" -p ''
 refuses "JSON of a conversation" 2 'needs a prompt' run "$in/demo.gguf" --json
 refuses "a system text without a chat template" 2 'has none' run "$in/demo.gguf" -p x --system y

@@ -26,6 +26,22 @@ for command in $commands; do
         refuses "$command: no file" 2 "quern $command: no file is named; usage: quern $command" "$command"
 done
 
+# What a person types who comes from llama.cpp.
+theirs() { # OPTION REGEX COMMAND ARGUMENT...
+    option=$1 regex=$2
+    shift 2
+    refuses "$1 $option" 2 "quern $1: unknown option $option; $regex\$" "$@"
+}
+theirs -m "the model's file is named without one" run -m "$in/a.gguf" -p x
+theirs -ngl 'quern computes on the processor' run "$in/a.gguf" -ngl 99 -p x
+theirs --n-gpu-layers 'quern computes on the processor' bench "$in/a.gguf" --n-gpu-layers=99
+theirs --ctx-size 'here it is --context' eval "$in/a.gguf" --ctx-size 512
+theirs -cnv 'without a prompt lines are answered one after the other' run "$in/a.gguf" -cnv
+theirs -ctk 'here it is --cache-type' run "$in/a.gguf" -ctk q8_0
+theirs --kl-divergence-base '--save-base FILE writes .*' eval "$in/a.gguf" --kl-divergence-base x
+theirs --outtype 'here it is --type' convert "$in/llama" --outtype f16
+refuses "theirs, where the command has nothing like it" 2 'unknown option --ctx-size$' inspect "$in/a.gguf" --ctx-size 1
+
 refuses "an unknown command, and the nearest" 2 "'quantise' is no command; did you mean 'quantize'" quantise
 refuses "one that is like none" 2 "'frobnicate' is no command; .quern --help. lists them" frobnicate
 refuses "help for what is no command" 2 "'frobnicate' is no command" help frobnicate

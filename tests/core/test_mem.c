@@ -24,6 +24,9 @@ static void products_and_sums_are_checked(void **state)
     assert_null(mem_alloc(SIZE_MAX / 2, 4));
     assert_null(mem_alloc(SIZE_MAX - 8, 1));
     assert_null(mem_alloc_large(SIZE_MAX - 8, 1));
+    const uint64_t there = mem_available();
+    if (there < SIZE_MAX / 64)             /* the system says */
+        assert_null(mem_alloc(there, 32)); /* that much swap nobody has */
 }
 
 static void some_memory_is_left(void **state)
