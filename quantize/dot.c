@@ -6,7 +6,7 @@
 
 /* For fewer x a panel does not pay: where one x is taken after the other, where a few share a row, and
  * where rows are laid out. */
-enum { FEW_ONE_BY_ONE = 4, FEW_TOGETHER = 8, FEW_LAID = 4 };
+enum { FEW_ONE_BY_ONE = 4, FEW_TOGETHER = 8, FEW_LAID = 6 };
 
 static_assert((int)LAID_ROWS == (int)DOT_PANEL_ROWS, "a group of rows makes a panel");
 
