@@ -195,7 +195,7 @@ bool collect_run(const struct collect_options *o, struct collect_result *result,
         err_set(err, ERR_STOPPED, "stopped; the same command goes on with what is in %s.work",
                 o->path);
     pass_close(&c.pass, keep);
-    parts_close(&c.parts, stages_of(o), keep);
+    parts_close(&c.parts, keep);
     calib_writer_close(&c.writer);
     return ok;
 }

@@ -1,5 +1,6 @@
 #include "calib/parts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,16 +34,34 @@ bool parts_open(struct parts *p, const char *path, const char *key, bool hessian
     if (mkdir(p->folder, 0777) == 0 || errno == EEXIST)
         return true;
     err_set(err, ERR_IO, "%s: cannot create: %s", p->folder, strerror(errno));
-    parts_close(p, 0, true);
+    parts_close(p, true);
     return false;
 }
 
-void parts_close(struct parts *p, size_t stages, bool keep)
+/* Parts, perhaps half written, and streams (calib/stream_file.h): this run's and those of others
+ * that were killed, which may have had more stages. */
+static bool is_ours(const char *name)
 {
-    for (size_t stage = 0; p->folder && !keep && stage < stages; stage++)
-        parts_remove(p, stage);
-    if (p->folder && !keep)
+    return strncmp(name, "part-", 5) == 0 || strncmp(name, "stream", 6) == 0;
+}
+
+static void empty_folder(const char *folder)
+{
+    DIR *d = opendir(folder);
+    if (!d)
+        return;
+    for (const struct dirent *e; (e = readdir(d));)
+        if (is_ours(e->d_name))
+            unlinkat(dirfd(d), e->d_name, 0);
+    closedir(d);
+}
+
+void parts_close(struct parts *p, bool keep)
+{
+    if (p->folder && !keep) {
+        empty_folder(p->folder);
         rmdir(p->folder);
+    }
     free(p->folder);
     *p = (struct parts){0};
 }

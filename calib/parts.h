@@ -19,8 +19,8 @@ struct parts {
 /* Makes the folder of `path`, or finds it.  Fails with ERR_IO or ERR_MEMORY. */
 bool parts_open(struct parts *p, const char *path, const char *key, bool hessians, struct err *err);
 
-/* Removes the folder, which has parts of up to so many stages and else nothing, unless it is kept. */
-void parts_close(struct parts *p, size_t stages, bool keep);
+/* Removes the folder unless it is kept, with all that runs leave in it: another's, too. */
+void parts_close(struct parts *p, bool keep);
 
 /* Opens a part for reading.  Fails as calib_store_open does, and with ERR_FORMAT (another run's). */
 bool parts_read(const struct parts *p, size_t stage, struct calib_store *part, struct err *err);

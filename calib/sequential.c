@@ -227,7 +227,7 @@ bool sequential_gguf(struct sequential *s, const char *path, const struct meta *
                     produce_commit(&s->produce, err);
     const bool keep = !ok && produce_keeps(err);
     pass_close(&s->pass, keep);
-    parts_close(&s->parts, s->stages, keep);
+    parts_close(&s->parts, keep);
     produce_close(&s->produce, keep);
     map_close(&s->map);
     return ok;
