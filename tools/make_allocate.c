@@ -159,6 +159,61 @@ static uint64_t padded(const struct tensor *t, const struct dtype *d)
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+/* May tensor i get another type? */
+static bool is_free(const struct work *w, size_t i)
+{
+    const enum recipe_reason reason = w->a->choice[i].reason;
+    return reason == RECIPE_OWN || reason == RECIPE_RULED;
+}
+
+/* Bytes that the file may have. */
+static uint64_t target_of(const struct work *w)
+{
+    const struct make_options *o = w->a->options;
+    uint64_t tensors = 0, params = 0;
+    if (!(o->target_bpw > 0.0))
+        return o->like ? w->a->like : o->target_size;
+    for (size_t i = 0; i < w->a->plan->tensors; i++) {
+        const struct tensor *t = &w->a->plan->tensor[i].out;
+        tensors += padded(t, w->a->choice[i].dtype);
+        params += tensor_elems(t);
+    }
+    /* of the tensors alone */
+    return (uint64_t)(o->target_bpw * (double)params / 8.0) + (w->a->bytes - tensors);
+}
+
+static bool check_target(const struct work *w, uint64_t smallest, struct err *err)
+{
+    const uint64_t target = target_of(w);
+    uint64_t params = 0;
+    for (size_t i = 0; i < w->a->plan->tensors; i++)
+        params += tensor_elems(&w->a->plan->tensor[i].out);
+    return smallest <= target ||
+           err_set(err, ERR_USAGE,
+                   "%" PRIu64 " bytes are asked for; the smallest possible file has %" PRIu64
+                   " (%.2f bits a weight)",
+                   target, smallest, 8.0 * (double)smallest / (double)params);
+}
+
+/* Before anything is measured: with every free tensor in the type that takes the fewest bytes. */
+static bool check_smallest(const struct work *w, struct err *err)
+{
+    const struct trial trial = {.kernels = &w->a->session->kernels};
+    uint64_t smallest = w->a->bytes;
+    for (size_t i = 0; i < w->a->plan->tensors; i++) {
+        const struct tensor *t = &w->a->plan->tensor[i].out;
+        uint64_t least = UINT64_MAX;
+        for (int d = 0; is_free(w, i) && d < DTYPE_COUNT; d++)
+            if (w->type[d] && trial_possible(&trial, t, (enum dtype_id)d)) {
+                const uint64_t bytes = padded(t, dtype_get((enum dtype_id)d));
+                least = bytes < least ? bytes : least;
+            }
+        if (least < UINT64_MAX)
+            smallest = smallest - padded(t, w->a->choice[i].dtype) + least;
+    }
+    return check_target(w, smallest, err);
+}
+
 /* The tensors whose type is free, with what each type takes and costs. */
 static bool list_items(struct work *w, uint64_t *free_bytes, struct err *err)
 {
@@ -169,11 +224,10 @@ static bool list_items(struct work *w, uint64_t *free_bytes, struct err *err)
         return err_set(err, ERR_MEMORY, "no memory for %zu tensors", p->tensors);
     *free_bytes = 0;
     for (size_t i = 0; i < p->tensors; i++) {
-        const struct recipe_choice *c = &w->a->choice[i];
         const struct tensor *t = &p->tensor[i].out;
         const struct sensitivity_matrix *m = sensitivity_find(&w->sensitivity, t->name);
         struct allocate_item *item = &w->item[w->items];
-        if (!m || (c->reason != RECIPE_OWN && c->reason != RECIPE_RULED))
+        if (!m || !is_free(w, i))
             continue;
         for (int d = 0; d < DTYPE_COUNT; d++)
             if (w->type[d] && !isnan(m->cost[d]))
@@ -182,37 +236,24 @@ static bool list_items(struct work *w, uint64_t *free_bytes, struct err *err)
         if (item->options == 0)
             continue;
         w->tensor[w->items++] = i;
-        *free_bytes += padded(t, c->dtype);
+        *free_bytes += padded(t, w->a->choice[i].dtype);
     }
     return w->items > 0 || err_set(err, ERR_USAGE, "no tensor is free to get another type");
 }
 
 static bool choose(struct work *w, struct err *err)
 {
-    const struct make_options *o = w->a->options;
-    uint64_t free_bytes = 0, params = 0, smallest;
+    const uint64_t target = target_of(w);
+    uint64_t free_bytes = 0, smallest = 0;
+    struct err why = {0};
     if (!list_items(w, &free_bytes, err))
         return false;
-    for (size_t i = 0; i < w->a->plan->tensors; i++)
-        params += tensor_elems(&w->a->plan->tensor[i].out);
     const uint64_t fixed = w->a->bytes - free_bytes;
-    uint64_t target = o->like ? w->a->like : o->target_size;
-    if (o->target_bpw > 0.0) { /* of the tensors alone */
-        uint64_t tensors = 0;
-        for (size_t i = 0; i < w->a->plan->tensors; i++)
-            tensors += padded(&w->a->plan->tensor[i].out, w->a->choice[i].dtype);
-        target = (uint64_t)(o->target_bpw * (double)params / 8.0) + (w->a->bytes - tensors);
-    }
     const uint64_t budget = target > fixed ? target - fixed : 0;
-    struct err why = {0};
     if (allocate_types(w->item, w->items, budget, &smallest, &why))
         return true;
-    if (why.code != ERR_USAGE)
-        return err_set(err, why.code, "%s", why.text);
-    return err_set(err, ERR_USAGE,
-                   "%" PRIu64 " bytes are asked for; the smallest possible file has %" PRIu64
-                   " (%.2f bits a weight)",
-                   target, fixed + smallest, 8.0 * (double)(fixed + smallest) / (double)params);
+    return why.code == ERR_USAGE ? check_target(w, fixed + smallest, err)
+                                 : err_set(err, why.code, "%s", why.text);
 }
 
 /* The types of all measured matrices: of the choice, or of the mixture. */
@@ -315,8 +356,8 @@ static bool report(struct work *w, bool kept, struct err *err)
 static bool run(struct work *w, struct err *err)
 {
     const struct make_options *o = w->a->options;
-    if (!read_types(w->type, o->types ? o->types : usual_types, err) || !open_corpus(w, err) ||
-        !open_source(w, err) || !measure(w, err) || !choose(w, err) || !verify(w, err))
+    if (!read_types(w->type, o->types ? o->types : usual_types, err) || !check_smallest(w, err) ||
+        !open_corpus(w, err) || !open_source(w, err) || !measure(w, err) || !choose(w, err) || !verify(w, err))
         return false;
     /* The gate: neither the mean nor the worst hundredth may be worse than the mixture's. */
     const bool kept = o->like && (w->mean > w->like_mean || w->p99 > w->like_p99);

@@ -68,6 +68,14 @@ refuses "a text that is not there" 1 "none.txt" quantize "$demo" -o "$out/a.gguf
 head -c 300 "$text" >"$in/few.txt"
 refuses "a text shorter than a window" 1 "window" quantize "$demo" -o "$out/a.gguf" --calib "$in/few.txt"
 refuses "a size below the smallest possible" 2 "the smallest possible file has [0-9]*" quantize "$demo" -o "$out/a.gguf" --target-size 1MB --calib "$in/calib.h5" --quality fast -q --probe "$in/probe.txt" --sensitivity "$in/cost.json"
+ok "and that size is possible" "$quern" quantize "$demo" -o "$out/small.gguf" --target-size "$(sed 's/.* has \([0-9]*\) .*/\1/' "$tmp/stderr")" \
+    --calib "$in/calib.h5" --quality fast -q --probe "$in/probe.txt" --sensitivity "$in/cost.json"
+rm -f "$out"/*
+run quantize "$demo" -o "$out/a.gguf" --target-size 1MB --calib "$in/calib.h5" --probe "$in/probe.txt"
+[ "$status" -eq 2 ] && ! grep -q 'what each matrix costs' "$tmp/stderr"
+result $? "and that is said before anything is measured"
+refuses "so is a mixture's, of types that are all larger" 2 "the smallest possible file has" \
+    quantize "$demo" -o "$out/a.gguf" --like Q3_K_M --types Q6_K,Q8_0 --calib "$in/calib.h5" --probe "$in/probe.txt" -q
 printf 'blk.0.attn_q.weight=Q4_K\nblk.9.attn_q.weight=Q4_K\n' >"$in/types.txt"
 refuses "a recipe for a tensor that is not there" 1 "line 2: the model has no tensor 'blk.9.attn_q.weight'" \
     quantize "$demo" -o "$out/a.gguf" --recipe "$in/types.txt"
