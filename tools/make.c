@@ -29,8 +29,8 @@ struct make {
     struct recipe_census census;
     struct produce_item *item;
     struct produce_result *result;
-    uint64_t bytes; /* of the file */
-    json_t *allocation;
+    uint64_t bytes;                /* of the file */
+    struct make_allocation budget; /* its report is ours */
 };
 
 /* The type that most of the weights have: names the file where no recipe does. */
@@ -127,48 +127,59 @@ static void set_items(struct make *m)
 }
 
 /* Types by budget, in place of the recipe's. */
-static bool allocate(struct make *m, uint64_t like, struct err *err)
+static bool allocate(struct make *m, struct err *err)
 {
-    struct make_allocation a = {.like = like,
-                                .options = m->o,
-                                .plan = &m->plan,
-                                .calib = &m->calib,
-                                .session = m->s,
-                                .choice = m->choice};
+    struct make_allocation *a = &m->budget;
     if (!make_allocate_wanted(m->o))
         return true;
-    if (!produce_size(&m->meta, m->item, m->plan.tensors, &a.bytes, err))
+    if (!produce_size(&m->meta, m->item, m->plan.tensors, &a->bytes, err))
         return false;
-    const bool ok = make_allocate(&a, err);
-    m->allocation = a.report;
+    const bool ok = make_allocate(a, err);
     if (ok && !m->o->like)
         meta_set_u32(&m->meta, "general.file_type", file_type(m, NULL));
     set_items(m);
     return ok && recipe_count(m->plan.tensor, m->plan.tensors, m->choice, &m->census, err);
 }
 
+/* The recipe's types, and what can be refused of them before calibration. */
 static bool choose(struct make *m, struct err *err)
 {
     const size_t n = m->plan.tensors;
     const struct recipe *recipe;
-    uint64_t like;
+    struct make_allocation *a = &m->budget;
     if (!(m->choice = mem_alloc(n, sizeof *m->choice)) ||
         !(m->item = mem_alloc(n, sizeof *m->item)) ||
         !(m->result = mem_alloc(n, sizeof *m->result)))
         return err_set(err, ERR_MEMORY, "no memory for %zu tensors", n);
-    if (!choose_types(m, &recipe, err) ||
-        (m->o->salient > 0.0 && !make_calib_raise(&m->calib, m->o, &m->plan, m->choice, m->s, err)))
+    if (!choose_types(m, &recipe, err))
         return false;
     set_items(m);
     meta_copy(&m->meta, &m->plan.meta);
     meta_set_u32(&m->meta, "general.quantization_version", 2);
     meta_set_u32(&m->meta, "general.file_type", file_type(m, recipe));
-    if (!produce_size(&m->meta, m->item, n, &like, err))
+    *a = (struct make_allocation){.options = m->o,
+                                  .plan = &m->plan,
+                                  .calib = &m->calib,
+                                  .session = m->s,
+                                  .choice = m->choice};
+    if (!produce_size(&m->meta, m->item, n, &a->like, err))
         return false;
-    return make_calib_keys(&m->calib, &m->plan, &m->meta, err) && check_requantize(m, err) &&
-           allocate(m, like, err) &&
-           (!m->o->recipe_out || recipe_file_write(m->o->recipe_out, m->s->common.force,
-                                                   m->plan.tensor, n, m->choice, err));
+    a->bytes = a->like;
+    return check_requantize(m, err) &&
+           (!make_allocate_wanted(m->o) || calib_store_probe(m->o->calib) ||
+            make_allocate_possible(a, err));
+}
+
+/* What calibration makes of them. */
+static bool refine(struct make *m, struct err *err)
+{
+    if (m->o->salient > 0.0 && !make_calib_raise(&m->calib, m->o, &m->plan, m->choice, m->s, err))
+        return false;
+    set_items(m);
+    return make_calib_keys(&m->calib, &m->plan, &m->meta, err) && allocate(m, err) &&
+           (!m->o->recipe_out ||
+            recipe_file_write(m->o->recipe_out, m->s->common.force, m->plan.tensor, m->plan.tensors,
+                              m->choice, err));
 }
 
 static bool use_importance(struct make *m, struct err *err)
@@ -409,7 +420,8 @@ static bool run(struct make *m, struct err *err)
     if (!check_outputs(m, err) || !make_calib_check(&m->calib, m->o, err) ||
         !make_allocate_check(m->o, err) || !checkpoint_open(&m->source, m->o->source, err) ||
         !check_sources(m, err) || !plan_open(&m->plan, &m->source, &m->o->plan, err) ||
-        !make_calib_open(&m->calib, m->o, &m->plan, m->s, err) || !choose(m, err))
+        !choose(m, err) || !make_calib_open(&m->calib, m->o, &m->plan, m->s, err) ||
+        !refine(m, err))
         return false;
     if (m->o->imatrix &&
         (!imatrix_open(&m->imatrix, m->o->imatrix, err) || !use_importance(m, err)))
@@ -422,7 +434,7 @@ static bool run(struct make *m, struct err *err)
                                  .plan = &m->plan,
                                  .choice = m->choice,
                                  .census = &m->census,
-                                 .allocation = m->allocation,
+                                 .allocation = m->budget.report,
                                  .item = m->item,
                                  .method = make_calib_name(&m->calib),
                                  .result = m->result,
@@ -442,7 +454,7 @@ bool make_run(const struct make_options *options, struct session *session, struc
     meta_close(&m.meta);
     imatrix_close(&m.imatrix);
     make_calib_close(&m.calib);
-    json_decref(m.allocation);
+    json_decref(m.budget.report);
     plan_close(&m.plan);
     checkpoint_close(&m.source);
     return ok;

@@ -182,7 +182,9 @@ static uint64_t target_of(const struct work *w)
     return (uint64_t)(o->target_bpw * (double)params / 8.0) + (w->a->bytes - tensors);
 }
 
-static bool check_target(const struct work *w, uint64_t smallest, struct err *err)
+/* `least`: "at least ", where that is all that is known. */
+static bool check_target(const struct work *w, uint64_t smallest, const char *least,
+                         struct err *err)
 {
     const uint64_t target = target_of(w);
     uint64_t params = 0;
@@ -190,28 +192,28 @@ static bool check_target(const struct work *w, uint64_t smallest, struct err *er
         params += tensor_elems(&w->a->plan->tensor[i].out);
     return smallest <= target ||
            err_set(err, ERR_USAGE,
-                   "%" PRIu64 " bytes are asked for; the smallest possible file has %" PRIu64
+                   "%" PRIu64 " bytes are asked for; the smallest possible file has %s%" PRIu64
                    " (%.2f bits a weight)",
-                   target, smallest, 8.0 * (double)smallest / (double)params);
+                   target, least, smallest, 8.0 * (double)smallest / (double)params);
 }
 
-/* Before anything is measured: with every free tensor in the type that takes the fewest bytes. */
-static bool check_smallest(const struct work *w, struct err *err)
+/* With every free tensor in the type that takes the fewest bytes. */
+static bool check_smallest(const struct work *w, const char *least, struct err *err)
 {
     const struct trial trial = {.kernels = &w->a->session->kernels};
     uint64_t smallest = w->a->bytes;
     for (size_t i = 0; i < w->a->plan->tensors; i++) {
         const struct tensor *t = &w->a->plan->tensor[i].out;
-        uint64_t least = UINT64_MAX;
+        uint64_t fewest = UINT64_MAX;
         for (int d = 0; is_free(w, i) && d < DTYPE_COUNT; d++)
             if (w->type[d] && trial_possible(&trial, t, (enum dtype_id)d)) {
                 const uint64_t bytes = padded(t, dtype_get((enum dtype_id)d));
-                least = bytes < least ? bytes : least;
+                fewest = bytes < fewest ? bytes : fewest;
             }
-        if (least < UINT64_MAX)
-            smallest = smallest - padded(t, w->a->choice[i].dtype) + least;
+        if (fewest < UINT64_MAX)
+            smallest = smallest - padded(t, w->a->choice[i].dtype) + fewest;
     }
-    return check_target(w, smallest, err);
+    return check_target(w, smallest, least, err);
 }
 
 /* The tensors whose type is free, with what each type takes and costs. */
@@ -252,7 +254,7 @@ static bool choose(struct work *w, struct err *err)
     const uint64_t budget = target > fixed ? target - fixed : 0;
     if (allocate_types(w->item, w->items, budget, &smallest, &why))
         return true;
-    return why.code == ERR_USAGE ? check_target(w, fixed + smallest, err)
+    return why.code == ERR_USAGE ? check_target(w, fixed + smallest, "", err)
                                  : err_set(err, why.code, "%s", why.text);
 }
 
@@ -353,11 +355,23 @@ static bool report(struct work *w, bool kept, struct err *err)
     return ok;
 }
 
+static bool list_types(struct work *w, struct err *err)
+{
+    const char *types = w->a->options->types;
+    return read_types(w->type, types ? types : usual_types, err);
+}
+
+bool make_allocate_possible(struct make_allocation *a, struct err *err)
+{
+    struct work w = {.a = a};
+    return list_types(&w, err) && check_smallest(&w, "at least ", err);
+}
+
 static bool run(struct work *w, struct err *err)
 {
     const struct make_options *o = w->a->options;
-    if (!read_types(w->type, o->types ? o->types : usual_types, err) || !check_smallest(w, err) ||
-        !open_corpus(w, err) || !open_source(w, err) || !measure(w, err) || !choose(w, err) || !verify(w, err))
+    if (!list_types(w, err) || !check_smallest(w, "", err) || !open_corpus(w, err) ||
+        !open_source(w, err) || !measure(w, err) || !choose(w, err) || !verify(w, err))
         return false;
     /* The gate: neither the mean nor the worst hundredth may be worse than the mixture's. */
     const bool kept = o->like && (w->mean > w->like_mean || w->p99 > w->like_p99);

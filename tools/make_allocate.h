@@ -27,6 +27,10 @@ struct make_allocation {
     json_t *report;               /* set: what was chosen and why; the caller's */
 };
 
+/* Before a text is calibrated on, which adds a little to `bytes`: fails with ERR_USAGE where even the
+ * smallest possible file is larger than what is asked for. */
+bool make_allocate_possible(struct make_allocation *a, struct err *err);
+
 /* Fails with ERR_USAGE (the budget is below the smallest possible size, which is named), and what
  * the parts say. */
 bool make_allocate(struct make_allocation *a, struct err *err);

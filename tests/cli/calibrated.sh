@@ -74,6 +74,8 @@ rm -f "$out"/*
 run quantize "$demo" -o "$out/a.gguf" --target-size 1MB --calib "$in/calib.h5" --probe "$in/probe.txt"
 [ "$status" -eq 2 ] && ! grep -q 'what each matrix costs' "$tmp/stderr"
 result $? "and that is said before anything is measured"
+refuses "and before a text is calibrated on" 2 "the smallest possible file has at least" \
+    quantize "$demo" -o "$out/a.gguf" --target-size 1MB --calib "$text"
 refuses "so is a mixture's, of types that are all larger" 2 "the smallest possible file has" \
     quantize "$demo" -o "$out/a.gguf" --like Q3_K_M --types Q6_K,Q8_0 --calib "$in/calib.h5" --probe "$in/probe.txt" -q
 printf 'blk.0.attn_q.weight=Q4_K\nblk.9.attn_q.weight=Q4_K\n' >"$in/types.txt"
