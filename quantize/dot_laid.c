@@ -7,18 +7,18 @@
 
 enum { WORD = 4, WORDS_MAX = sizeof(struct block_q6_k) / WORD };
 
-/* Where a super-block's codes begin, and how many planes they are. */
+/* Where a super-block's codes begin, how many planes they are, and of how many words. */
 static const struct laid {
-    uint8_t codes, planes;
+    uint8_t codes, planes, steps;
 } laid[DTYPE_COUNT] = {
-    [DTYPE_Q2_K] = {offsetof(struct block_q2_k, qs), 2},
-    [DTYPE_Q3_K] = {offsetof(struct block_q3_k, hmask), 3},
-    [DTYPE_Q4_K] = {offsetof(struct block_q4_k, qs), 4},
-    [DTYPE_Q5_K] = {offsetof(struct block_q5_k, qh), 5},
-    [DTYPE_Q6_K] = {offsetof(struct block_q6_k, ql), 6},
+    [DTYPE_Q2_K] = {offsetof(struct block_q2_k, qs), 2, 8},
+    [DTYPE_Q3_K] = {offsetof(struct block_q3_k, hmask), 3, 8},
+    [DTYPE_Q4_K] = {offsetof(struct block_q4_k, qs), 4, 8},
+    [DTYPE_Q5_K] = {offsetof(struct block_q5_k, qh), 5, 8},
+    [DTYPE_Q6_K] = {offsetof(struct block_q6_k, ql), 6, 8},
+    [DTYPE_IQ4_XS] = {offsetof(struct block_iq4_xs, qs), 8, 4},
+    [DTYPE_TQ2_0] = {offsetof(struct block_tq2_0, qs), 2, 8},
 };
-
-size_t laid_planes(enum dtype_id type) { return laid[type].planes; }
 
 /* Where the words of a row go: in the group's first half, and so much further in the second. */
 struct places {
@@ -32,12 +32,12 @@ static struct places find_places(enum dtype_id type)
     const struct laid *t = &laid[type];
     const size_t bytes = dtype_get(type)->block_bytes, words = bytes / WORD,
                  line = LAID_HALF * WORD;
-    const size_t first = t->codes / WORD, code_words = (size_t)LAID_STEPS * t->planes;
+    const size_t first = t->codes / WORD, code_words = (size_t)t->steps * t->planes;
     const size_t rest = words - code_words, codes = (bytes - code_words * WORD) * LAID_ROWS;
     struct places p = {.words = words, .half = (uint16_t)(2 * rest * line)};
     for (size_t i = 0; i < words; i++) {
         const bool is_code = i >= first && i < first + code_words;
-        const size_t plane = (i - first) / LAID_STEPS, step = (i - first) % LAID_STEPS;
+        const size_t plane = (i - first) / t->steps, step = (i - first) % t->steps;
         const size_t at = is_code     ? codes + (2 * step * t->planes + plane) * line
                           : i < first ? i * line
                                       : (i - code_words) * line;

@@ -5,8 +5,8 @@
  *
  *   uint32_t rest[2][][16]             the words of the block that are not codes, in its order
  *   uint16_t half[2][16]               its last half, where its bytes are not whole words
- *   uint32_t codes[8][2][planes][16]   word s of each plane: eight words of codes in the block, four
- *                                      bytes each, of columns 4 s .. of 32
+ *   uint32_t codes[steps][2][planes][16]   word s of each plane, which is `steps` words of codes in
+ *                                      the block, four bytes each
  *
  * A lane is a row, so that four numbers of x are broadcast, no sum runs across lanes, and a scale is
  * unpacked once for sixteen rows.
@@ -19,10 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LAID_ROWS = 32, LAID_HALF = 16, LAID_STEPS = 8 };
-
-/* The planes of a super-block's codes; 0: the type is not laid out. */
-size_t laid_planes(enum dtype_id type);
+enum { LAID_ROWS = 32, LAID_HALF = 16 };
 
 /* Lays out one group: `rows` rows of `cols` columns, whole super-blocks, row_bytes apart. */
 void laid_write(uint8_t *to, enum dtype_id type, const uint8_t *from, size_t row_bytes, size_t rows,

@@ -9,11 +9,13 @@
 #include "core/block.h"
 #include "quantize/dot_laid.h"
 #include "quantize/dot_panel.h"
+#include "quantize/value_table.h"
 
 #include <immintrin.h>
 
-/* A vector is a word of sixteen rows, half of those that lie side by side. */
-enum { GROUPS = 8, HALVES = LAID_ROWS / LAID_HALF, WORD = 64 };
+/* A vector is a word of sixteen rows, half of those that lie side by side.  Four columns of a group
+ * are a step. */
+enum { STEPS = 8, GROUPS = 8, HALVES = LAID_ROWS / LAID_HALF, WORD = 64 };
 
 /* Of a super-block: the scales of its groups, four in each word of a lane; pairs of minima, or of
  * scales where codes have an offset, in the order of the sums of x; d and m. */
@@ -22,12 +24,13 @@ struct scales {
     __m512 d, m;
 };
 
-/* How a type is taken apart.  codes: four columns of each of the eight groups of 32, from a step's
- * planes; scales: from the words behind the codes. */
+/* How a type is taken apart.  codes: columns 4 step .. of each of the eight groups of 32, from the
+ * planes of a step, or of one that is met twice, where a word has eight columns of a group; scales:
+ * from the words before the codes. */
 struct laid_type {
     size_t bytes; /* of a block */
-    int planes, groups, offset;
-    void (*codes)(__m512i u[GROUPS], const uint8_t *at);
+    int planes, words, groups, offset;
+    void (*codes)(__m512i u[GROUPS], const uint8_t *at, int step);
     void (*scales)(struct scales *out, const uint8_t *at, const uint8_t *half);
 };
 
@@ -52,40 +55,54 @@ INLINE __m512i bits_under(__m512i v, int shift, char mask, __m512i above)
     return _mm512_ternarylogic_epi64(moved, _mm512_set1_epi8(mask), above, 0xea); /* a & b | c */
 }
 
-INLINE void codes_q2_k(__m512i u[GROUPS], const uint8_t *at)
+INLINE void codes_q2_k(__m512i u[GROUPS], const uint8_t *at, int step)
 {
+    (void)step;
     UNROLL
     for (int g = 0; g < GROUPS; g++)
         u[g] = bits(load(at, g / 4), 2 * (g % 4), 3);
 }
 
-INLINE void codes_q3_k(__m512i u[GROUPS], const uint8_t *at)
+INLINE void codes_q3_k(__m512i u[GROUPS], const uint8_t *at, int step)
 {
+    (void)step;
     UNROLL
     for (int g = 0; g < GROUPS; g++)
         u[g] = bits_under(load(at, 1 + g / 4), 2 * (g % 4), 3, turned(load(at, 0), 2 - g, 4));
 }
 
-INLINE void codes_q4_k(__m512i u[GROUPS], const uint8_t *at)
+INLINE void codes_q4_k(__m512i u[GROUPS], const uint8_t *at, int step)
 {
+    (void)step;
     UNROLL
     for (int g = 0; g < GROUPS; g++)
         u[g] = bits(load(at, g / 2), 4 * (g % 2), 15);
 }
 
-INLINE void codes_q5_k(__m512i u[GROUPS], const uint8_t *at)
+INLINE void codes_q5_k(__m512i u[GROUPS], const uint8_t *at, int step)
 {
+    (void)step;
     UNROLL
     for (int g = 0; g < GROUPS; g++)
         u[g] = bits_under(load(at, 1 + g / 2), 4 * (g % 2), 15, turned(load(at, 0), 4 - g, 16));
 }
 
-INLINE void codes_q6_k(__m512i u[GROUPS], const uint8_t *at)
+INLINE void codes_q6_k(__m512i u[GROUPS], const uint8_t *at, int step)
 {
+    (void)step;
     UNROLL
     for (int g = 0; g < GROUPS; g++)
         u[g] = bits_under(load(at, 2 * (g / 4) + g % 2), 4 * (g / 2 % 2), 15,
                           turned(load(at, 4 + g / 4), 4 - 2 * (g % 4), 48));
+}
+
+INLINE void codes_iq4_xs(__m512i u[GROUPS], const uint8_t *at, int step)
+{
+    const __m128i table = _mm_xor_si128(_mm_loadu_si128((const void *)iq4_values),
+                                        _mm_set1_epi8(-128)); /* without a sign */
+    UNROLL
+    for (int g = 0; g < GROUPS; g++)
+        u[g] = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), bits(load(at, g), step & 4, 15));
 }
 
 /* The half at the foot of each of sixteen words. */
@@ -97,13 +114,12 @@ INLINE void halves_of_word(struct scales *out, __m512i words)
     out->m = low_halves(_mm512_srli_epi32(words, 16));
 }
 
-/* Pairs of minima from bytes: of groups 0 and 1, 2 and 3. */
+/* Pairs from signed bytes: of groups 0 and 1, 2 and 3. */
 INLINE void neighbours(__m512i pair[2], __m512i bytes)
 {
-    const __m512i low =
-        _mm512_set4_epi32((int)0x800d800c, (int)0x80098008, (int)0x80058004, (int)0x80018000);
-    pair[0] = _mm512_shuffle_epi8(bytes, low);
-    pair[1] = _mm512_shuffle_epi8(_mm512_srli_epi32(bytes, 16), low);
+    const __m512i up = _mm512_set4_epi32(0x0d800c80, 0x09800880, 0x05800480, 0x01800080);
+    pair[0] = _mm512_srai_epi16(_mm512_shuffle_epi8(bytes, up), 8);
+    pair[1] = _mm512_srai_epi16(_mm512_shuffle_epi8(_mm512_srli_epi32(bytes, 16), up), 8);
 }
 
 /* Pairs from signed bytes of four words: of groups 0 and 2 of each, then of 1 and 3. */
@@ -168,6 +184,53 @@ INLINE void scales_q3_k(struct scales *out, const uint8_t *at, const uint8_t *ha
     out->d = load_halves(half);
 }
 
+/* Four bytes from the lowest eight bits, two each, or from the lowest sixteen, four each. */
+INLINE __m512i spread_twos(__m512i v)
+{
+    const __m512i fours = _mm512_or_si512(v, _mm512_slli_epi32(v, 12));
+    v = _mm512_and_si512(fours, _mm512_set1_epi32(0x000f000f));
+    return _mm512_and_si512(_mm512_or_si512(v, _mm512_slli_epi32(v, 6)), _mm512_set1_epi8(3));
+}
+
+INLINE __m512i spread_fours(__m512i v)
+{
+    v = _mm512_and_si512(_mm512_or_si512(v, _mm512_slli_epi32(v, 8)),
+                         _mm512_set1_epi32(0x00ff00ff));
+    return _mm512_and_si512(_mm512_or_si512(v, _mm512_slli_epi32(v, 4)), _mm512_set1_epi8(15));
+}
+
+/* Words: d and the upper two bits of all scales; their lower four. */
+INLINE void scales_iq4_xs(struct scales *out, const uint8_t *at, const uint8_t *half)
+{
+    (void)half;
+    const __m512i top = _mm512_srli_epi32(load(at, 0), 16), low = load(at, 1);
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        const __m512i fours =
+            _mm512_and_si512(_mm512_srli_epi32(low, 16 * i), _mm512_set1_epi32(0xffff));
+        const __m512i twos =
+            _mm512_and_si512(_mm512_srli_epi32(top, 8 * i), _mm512_set1_epi32(0xff));
+        const __m512i six =
+            _mm512_or_si512(spread_fours(fours), _mm512_slli_epi32(spread_twos(twos), 4));
+        out->scale[i] = _mm512_sub_epi8(six, _mm512_set1_epi8(32));
+        neighbours(out->min + 2 * i, out->scale[i]);
+    }
+    out->d = low_halves(load(at, 0));
+    out->m = _mm512_setzero_ps();
+}
+
+/* There is only d. */
+INLINE void scales_tq2_0(struct scales *out, const uint8_t *at, const uint8_t *half)
+{
+    (void)at;
+    out->scale[0] = out->scale[1] = _mm512_set1_epi8(1);
+    UNROLL
+    for (int i = 0; i < GROUPS / 2; i++)
+        out->min[i] = _mm512_set1_epi16(1);
+    out->d = load_halves(half);
+    out->m = _mm512_setzero_ps();
+}
+
 INLINE void scales_q6_k(struct scales *out, const uint8_t *at, const uint8_t *half)
 {
     UNROLL
@@ -193,13 +256,13 @@ INLINE __m512i scale_of(const struct scales *s, int group)
 /* Bytes of a super-block before its codes, in all rows. */
 INLINE size_t codes_at(const struct laid_type *t)
 {
-    return (t->bytes - (size_t)(LAID_STEPS * t->planes * 4)) * LAID_ROWS;
+    return (t->bytes - (size_t)(t->words * t->planes * 4)) * LAID_ROWS;
 }
 
 INLINE void unpack_codes(__m512i u[GROUPS], const uint8_t *at, int step, int h,
                          const struct laid_type *t)
 {
-    t->codes(u, at + codes_at(t) + (HALVES * step + h) * t->planes * WORD);
+    t->codes(u, at + codes_at(t) + (HALVES * (step % t->words) + h) * t->planes * WORD, step);
 }
 
 INLINE void unpack_scales(struct scales *out, const uint8_t *at, int h, const struct laid_type *t)
@@ -246,10 +309,10 @@ INLINE void add_super(__m512 sum[HALVES], const uint8_t *at, const struct dot_su
     for (int h = 0; h < HALVES; h++)
         unpack_scales(&s[h], at, h, t);
     if (t->groups == GROUPS)
-        add_products(dot, s, at, x->q, 0, LAID_STEPS, t);
+        add_products(dot, s, at, x->q, 0, STEPS, t);
     else {
-        add_products(dot, s, at, x->q, 0, LAID_STEPS / 2, t);
-        add_products(dot, s, at, x->q, LAID_STEPS / 2, LAID_STEPS / 2, t);
+        add_products(dot, s, at, x->q, 0, STEPS / 2, t);
+        add_products(dot, s, at, x->q, STEPS / 2, STEPS / 2, t);
     }
     const int16_t *x_sums = t->groups == GROUPS ? x->sum32 : x->sum;
     UNROLL
@@ -305,12 +368,12 @@ INLINE void pack(struct panel_super *out, const uint8_t *at, size_t blocks,
     for (size_t b = 0; b < blocks; b++, out++, at += LAID_ROWS * t->bytes)
         for (int h = 0; h < HALVES; h++) {
             struct scales s;
-            for (int step = 0; step < LAID_STEPS; step++) {
+            for (int step = 0; step < STEPS; step++) {
                 __m512i u[GROUPS];
                 unpack_codes(u, at, step, h, t);
                 UNROLL
                 for (int g = 0; g < GROUPS; g++)
-                    _mm512_store_si512(out->u.step[LAID_STEPS * g + step][LAID_HALF * h], u[g]);
+                    _mm512_store_si512(out->u.step[STEPS * g + step][LAID_HALF * h], u[g]);
             }
             unpack_scales(&s, at, h, t);
             pack_scales(out, &s, (size_t)(LAID_HALF * h), t);
@@ -328,11 +391,13 @@ INLINE void pack(struct panel_super *out, const uint8_t *at, size_t blocks,
     {                                                                                              \
         pack(panel, laid, n / SUPER_ELEMS, &type_##name);                                          \
     }
-LAID(q2_k, 2, 16, CODES_MIN, codes_q2_k, scales_q2_k)
-LAID(q3_k, 3, 16, 2, codes_q3_k, scales_q3_k)
-LAID(q4_k, 4, 8, CODES_MIN, codes_q4_k, scales_six_bits)
-LAID(q5_k, 5, 8, CODES_MIN, codes_q5_k, scales_six_bits)
-LAID(q6_k, 6, 16, 5, codes_q6_k, scales_q6_k)
+LAID(q2_k, 2, 8, 16, CODES_MIN, codes_q2_k, scales_q2_k)
+LAID(q3_k, 3, 8, 16, 2, codes_q3_k, scales_q3_k)
+LAID(q4_k, 4, 8, 8, CODES_MIN, codes_q4_k, scales_six_bits)
+LAID(q5_k, 5, 8, 8, CODES_MIN, codes_q5_k, scales_six_bits)
+LAID(q6_k, 6, 8, 16, 5, codes_q6_k, scales_q6_k)
+LAID(iq4_xs, 8, 4, 8, 7, codes_iq4_xs, scales_iq4_xs)
+LAID(tq2_0, 2, 8, 8, CODES_TERNARY, codes_q2_k, scales_tq2_0)
 
 void dot_laid_init_avx512(struct dot_kernels *k)
 {
@@ -344,4 +409,6 @@ void dot_laid_init_avx512(struct dot_kernels *k)
     SET(Q4_K, q4_k)
     SET(Q5_K, q5_k)
     SET(Q6_K, q6_k)
+    SET(IQ4_XS, iq4_xs)
+    SET(TQ2_0, tq2_0)
 }
