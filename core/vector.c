@@ -77,9 +77,30 @@ static void multiply(float *y, const float *x, size_t n)
         y[i] *= x[i];
 }
 
+static float at_f32(const void *b, size_t i) { return ((const float *)b)[i]; }
+
+static float at_f16(const void *b, size_t i) { return half_to_float(((const uint16_t *)b)[i]); }
+
+static void outer(const struct vector_outer *o, float (*at)(const void *b, size_t i))
+{
+    for (size_t r = 0; r < o->rows; r++)
+        for (size_t c = 0; c < VECTOR_PANEL; c++) {
+            float *y = &o->y[r * o->y_stride + c];
+            float sum = o->keep ? o->keep[r] * *y : 0.0f;
+            for (size_t i = 0; i < o->depth; i++)
+                sum = fmaf(o->a[r * o->a_stride + i], at(o->b, i * VECTOR_PANEL + c), sum);
+            *y = sum;
+        }
+}
+
+static void outer_f32(const struct vector_outer *o) { outer(o, at_f32); }
+
+static void outer_f16(const struct vector_outer *o) { outer(o, at_f16); }
+
 void vector_init(struct vector_kernels *v, unsigned cpu)
 {
-    *v = (struct vector_kernels){max, sum_squares, exp_row, silu_gate, add, scale, multiply};
+    *v = (struct vector_kernels){max,   sum_squares, exp_row,   silu_gate, add,
+                                 scale, multiply,    outer_f32, outer_f16};
 #if defined(QUERN_AVX2)
     if (cpu & CPU_AVX2)
         vector_init_avx2(v);

@@ -7,13 +7,15 @@
 #include <immintrin.h>
 #include <math.h>
 
-enum { VL = 8 };
+enum { VL = 8, ROWS = 6, WIDE = 2 };
 
 typedef __m256 vf;
 typedef __m256d vd;
 
 INLINE vf vf_set(float a) { return _mm256_set1_ps(a); }
 INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
+INLINE vf vf_load_f32(const void *p) { return vf_load(p); }
+INLINE vf vf_load_f16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(p)); }
 INLINE void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
 INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 INLINE vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }

@@ -7,13 +7,15 @@
 #include <immintrin.h>
 #include <math.h>
 
-enum { VL = 16 };
+enum { VL = 16, ROWS = 12, WIDE = 2 };
 
 typedef __m512 vf;
 typedef __m512d vd;
 
 INLINE vf vf_set(float a) { return _mm512_set1_ps(a); }
 INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+INLINE vf vf_load_f32(const void *p) { return vf_load(p); }
+INLINE vf vf_load_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
 INLINE void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }

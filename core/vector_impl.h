@@ -1,5 +1,5 @@
 /* vector_impl.h - vector.h in vectors of VL floats, VL = 4, 8 or 16; included by the files that
- * define, besides VL,
+ * define, besides VL and what vector_outer_impl.h asks for,
  *
  *   vf                            a vector of floats
  *   vf_set(a) vf_load(p) vf_store(p, a) vf_add(a, b) vf_sub(a, b) vf_mul(a, b) vf_div(a, b)
@@ -14,6 +14,7 @@
  * Sixteen numbers at a time; the last ones are filled up with numbers that change nothing. */
 #include "core/inline.h"
 #include "core/vector_exp.h"
+#include "core/vector_outer_impl.h"
 
 #include <math.h>
 #include <string.h>
@@ -198,5 +199,6 @@ static void scale(float *y, const float *x, float factor, size_t n)
 
 static void init(struct vector_kernels *v)
 {
-    *v = (struct vector_kernels){max, sum_squares, exp_row, silu_gate, add, scale, multiply};
+    *v = (struct vector_kernels){max,   sum_squares, exp_row,   silu_gate, add,
+                                 scale, multiply,    outer_f32, outer_f16};
 }

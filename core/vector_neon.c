@@ -7,13 +7,15 @@
 #include <arm_neon.h>
 #include <math.h>
 
-enum { VL = 4 };
+enum { VL = 4, ROWS = 6, WIDE = 4 };
 
 typedef float32x4_t vf;
 typedef float64x2_t vd;
 
 INLINE vf vf_set(float a) { return vdupq_n_f32(a); }
 INLINE vf vf_load(const float *p) { return vld1q_f32(p); }
+INLINE vf vf_load_f32(const void *p) { return vf_load(p); }
+INLINE vf vf_load_f16(const void *p) { return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p))); }
 INLINE void vf_store(float *p, vf a) { vst1q_f32(p, a); }
 INLINE vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
 INLINE vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }

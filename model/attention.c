@@ -2,20 +2,20 @@
 
 #include "core/mem.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TILE_ROWS = 64, TILE_KEYS = 128 };
+/* A tile's keys and values stay in a core's second cache, while its rows meet them in blocks that
+ * outer products take in one go. */
+enum { PANEL = VECTOR_PANEL, TILE_ROWS = 96, BLOCK = 12 };
 
 /* What a tile of queries needs; a row is one head of one token. */
 struct tile {
-    float *query;  /* rows x key_dim */
-    float *key;    /* TILE_KEYS x key_dim */
-    float *value;  /* TILE_KEYS x value_dim */
-    float *score;  /* rows x TILE_KEYS */
-    float *sum;    /* rows x value_dim: values weighted with exp(score - largest) */
+    float *query;  /* rows x key_dim, scaled */
+    float *stored; /* keys and values, where they are decoded */
+    float *score;  /* BLOCK x KV_TILE */
+    float *sum;    /* panels x rows x PANEL: values weighted with exp(score - largest) */
     float *weight; /* rows: the sum of those weights */
     float *largest;
 };
@@ -26,15 +26,14 @@ static size_t group_of(const struct attention *a) { return a->heads / a->kv_head
 static size_t tile_lay(struct tile *t, const struct attention *a, float *at)
 {
     const size_t rows = a->tile_tokens * group_of(a);
+    const size_t value_width = kv_cache_value_panels(a->value_dim) * PANEL;
     const size_t size[] = {rows * a->key_dim,
-                           TILE_KEYS * a->key_dim,
-                           TILE_KEYS * a->value_dim,
-                           rows * TILE_KEYS,
-                           rows * a->value_dim,
+                           KV_TILE * (a->key_dim + value_width),
+                           BLOCK * KV_TILE,
+                           rows * value_width,
                            rows,
                            rows};
-    float **const part[] = {&t->query, &t->key,    &t->value,  &t->score,
-                            &t->sum,   &t->weight, &t->largest};
+    float **const part[] = {&t->query, &t->stored, &t->score, &t->sum, &t->weight, &t->largest};
     size_t used = 0;
     for (size_t i = 0; i < sizeof size / sizeof size[0]; i++) {
         *part[i] = at ? at + used : NULL;
@@ -79,52 +78,107 @@ struct work {
     float *out;
 };
 
-/* Turns the scores of one query (of keys `first` .. first + keys) into weights; those outside
- * [from, to] are not seen. */
-static void weigh(const struct vector_kernels *v, const struct tile *t, size_t row,
-                  size_t value_dim, size_t first, size_t keys, size_t from, size_t to)
+/* Rows that meet keys: those of consecutive tokens, the first one's at `position`. */
+struct meeting {
+    const struct attention *attention;
+    const struct vector_kernels *vector;
+    const struct tile *tile;
+    size_t position, rows;
+    size_t first, count; /* keys */
+    struct kv_tile kv;
+};
+
+/* The keys that a row sees, of those it meets: from `begin` to before `end`. */
+struct seen {
+    size_t begin, end;
+};
+
+static struct seen seen_by(const struct meeting *m, size_t row)
 {
-    float *score = t->score + row * TILE_KEYS, *sum = t->sum + row * value_dim;
-    const size_t begin = from > first ? from - first : 0;
-    const size_t end = to < first ? 0 : to - first + 1 < keys ? to - first + 1 : keys;
-    if (begin >= end) {
-        memset(score, 0, keys * sizeof *score);
-        return;
-    }
-    const float here = v->max(score + begin, end - begin), before = t->largest[row];
-    const float largest = here > before ? here : before;
-    const float shrink = expf(before - largest);
-    memset(score, 0, begin * sizeof *score);
-    const double weight = v->exp(score + begin, score + begin, largest, end - begin);
-    memset(score + end, 0, (keys - end) * sizeof *score);
-    if (shrink != 1.0f)
-        v->scale(sum, sum, shrink, value_dim);
-    t->weight[row] = t->weight[row] * shrink + (float)weight;
-    t->largest[row] = largest;
+    const size_t to = m->position + row / group_of(m->attention) + 1, window = m->attention->window;
+    const size_t from = window && to > window ? to - window : 0;
+    return (struct seen){
+        .begin = from > m->first ? from - m->first : 0,
+        .end = to < m->first              ? 0
+               : to - m->first < m->count ? to - m->first
+                                          : m->count,
+    };
 }
 
-/* Queries of `tokens` tokens from `position` on meet all the keys that they see. */
-static void meet_keys(const struct work *w, const struct tile *t, size_t head, size_t sequence,
-                      size_t position, size_t tokens)
+static void hide(float *score, size_t begin, size_t end)
 {
-    const struct attention *a = w->attention;
-    const size_t group = group_of(a), rows = tokens * group, window = a->window;
-    const size_t last = position + tokens - 1;
-    const size_t seen = window && position + 1 > window ? position + 1 - window : 0;
-    const int key_dim = (int)a->key_dim, value_dim = (int)a->value_dim;
-    for (size_t first = seen / TILE_KEYS * TILE_KEYS; first <= last; first += TILE_KEYS) {
-        const size_t keys = last - first + 1 < TILE_KEYS ? last - first + 1 : TILE_KEYS;
-        kv_cache_keys(w->cache, w->layer, sequence, head, first, keys, t->key);
-        kv_cache_values(w->cache, w->layer, sequence, head, first, keys, t->value);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)keys, key_dim,
-                    a->scale, t->query, key_dim, t->key, key_dim, 0.0f, t->score, TILE_KEYS);
-        for (size_t row = 0; row < rows; row++) {
-            const size_t to = position + row / group;
-            const size_t from = window && to + 1 > window ? to + 1 - window : 0;
-            weigh(&w->cache->kernels->vector, t, row, a->value_dim, first, keys, from, to);
-        }
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, value_dim, (int)keys,
-                    1.0f, t->score, TILE_KEYS, t->value, value_dim, 1.0f, t->sum, value_dim);
+    for (size_t i = begin; i < end; i++)
+        score[i] = -INFINITY;
+}
+
+/* Turns the scores of a row into weights: zero for keys that it does not see but others of its
+ * block do.  In whole panels, so that nothing is left over.  Returns what becomes of the sums so
+ * far. */
+static float weigh(const struct meeting *m, size_t row, float *score, struct seen met)
+{
+    const struct tile *t = m->tile;
+    const struct seen seen = seen_by(m, row);
+    const size_t begin = met.begin - met.begin % PANEL;
+    const size_t end = (met.end + PANEL - 1) / PANEL * PANEL;
+    const size_t count = end - begin;
+    if (seen.begin >= seen.end) {
+        memset(score + begin, 0, count * sizeof *score);
+        return 1.0f;
+    }
+    hide(score, begin, seen.begin);
+    hide(score, seen.end, end);
+    score += begin;
+    const float here = m->vector->max(score, count), before = t->largest[row];
+    const float largest = here > before ? here : before;
+    const float keep = here > before ? expf(before - here) : 1.0f;
+    t->weight[row] = t->weight[row] * keep + (float)m->vector->exp(score, score, largest, count);
+    t->largest[row] = largest;
+    return keep;
+}
+
+/* A block of rows meets the keys that any of them sees. */
+static void meet_block(const struct meeting *m, size_t row, size_t rows)
+{
+    const struct tile *t = m->tile;
+    const struct kv_tile *kv = &m->kv;
+    const size_t key_dim = m->attention->key_dim, value_dim = m->attention->value_dim;
+    const struct seen met = {seen_by(m, row).begin, seen_by(m, row + rows - 1).end};
+    float keep[BLOCK];
+    if (met.begin >= met.end)
+        return;
+    for (size_t key = met.begin - met.begin % PANEL; key < met.end; key += PANEL)
+        kv->outer(&(struct vector_outer){.y = t->score + key,
+                                         .y_stride = KV_TILE,
+                                         .a = t->query + row * key_dim,
+                                         .a_stride = key_dim,
+                                         .b = kv->keys + key * key_dim * kv->size,
+                                         .rows = rows,
+                                         .depth = key_dim});
+    for (size_t r = 0; r < rows; r++)
+        keep[r] = weigh(m, row + r, t->score + r * KV_TILE, met);
+    for (size_t i = 0; i < kv_cache_value_panels(value_dim); i++)
+        kv->outer(
+            &(struct vector_outer){.y = t->sum + (i * m->rows + row) * PANEL,
+                                   .y_stride = PANEL,
+                                   .a = t->score + met.begin,
+                                   .a_stride = KV_TILE,
+                                   .b = kv->values + (i * KV_TILE + met.begin) * PANEL * kv->size,
+                                   .keep = keep,
+                                   .rows = rows,
+                                   .depth = met.end - met.begin});
+}
+
+/* All rows of a tile meet all the keys that they see. */
+static void meet_keys(struct meeting *m, const struct kv_cache *cache, const struct kv_head *head)
+{
+    const size_t end = m->position + m->rows / group_of(m->attention);
+    const size_t window = m->attention->window;
+    const size_t from = window && m->position + 1 > window ? m->position + 1 - window : 0;
+    for (m->first = from / KV_TILE * KV_TILE; m->first < end; m->first += KV_TILE) {
+        m->count = end - m->first < KV_TILE ? end - m->first : KV_TILE;
+        m->kv = kv_cache_read(cache, head, m->first / KV_TILE, m->count, m->tile->stored);
+        for (size_t row = 0; row < m->rows; row += BLOCK)
+            meet_block(m, row, m->rows - row < BLOCK ? m->rows - row : BLOCK);
     }
 }
 
@@ -147,24 +201,33 @@ static void attend(size_t item, int thread, void *arg)
     const size_t skip = tile * a->tile_tokens;
     const size_t left = span->tokens - skip;
     const size_t tokens = left < a->tile_tokens ? left : a->tile_tokens;
+    const size_t rows = tokens * group, sums = rows * kv_cache_value_panels(a->value_dim) * PANEL;
     const size_t query_floats = group * a->key_dim, out_floats = group * a->value_dim;
+    const size_t token = span->first + skip;
     const struct vector_kernels *v = &w->cache->kernels->vector;
     struct tile t;
     tile_lay(&t, a, a->scratch + (size_t)thread * a->scratch_floats);
     for (size_t i = 0; i < tokens; i++)
-        memcpy(t.query + i * query_floats,
-               w->query + ((span->first + skip + i) * a->kv_heads + head) * query_floats,
-               query_floats * sizeof *t.query);
-    memset(t.sum, 0, tokens * out_floats * sizeof *t.sum);
-    for (size_t row = 0; row < tokens * group; row++) {
+        v->scale(t.query + i * query_floats,
+                 w->query + ((token + i) * a->kv_heads + head) * query_floats, a->scale,
+                 query_floats);
+    memset(t.sum, 0, sums * sizeof *t.sum);
+    for (size_t row = 0; row < rows; row++) {
         t.weight[row] = 0.0f;
         t.largest[row] = -INFINITY;
     }
-    meet_keys(w, &t, head, span->sequence, span->position + skip, tokens);
-    for (size_t i = 0; i < tokens; i++) {
-        float *out = w->out + ((span->first + skip + i) * a->kv_heads + head) * out_floats;
-        for (size_t row = i * group; row < (i + 1) * group; row++, out += a->value_dim)
-            v->scale(out, t.sum + row * a->value_dim, 1.0f / t.weight[row], a->value_dim);
+    meet_keys(&(struct meeting){.attention = a,
+                                .vector = v,
+                                .tile = &t,
+                                .position = span->position + skip,
+                                .rows = rows},
+              w->cache, &(struct kv_head){w->layer, span->sequence, head});
+    for (size_t row = 0; row < rows; row++) {
+        float *out = w->out + ((token + row / group) * a->kv_heads + head) * out_floats +
+                     row % group * a->value_dim;
+        for (size_t i = 0; i < a->value_dim; i += PANEL)
+            v->scale(out + i, t.sum + i * rows + row * PANEL, 1.0f / t.weight[row],
+                     a->value_dim - i < PANEL ? a->value_dim - i : PANEL);
     }
 }
 

@@ -165,7 +165,7 @@ static void a_smaller_cache_costs_its_rounding(void **state)
     (void)state;
     struct setting s;
     open_setting(&s, 4, 0, DTYPE_F16, 1.0f);
-    assert_true(s.cache.bytes == (size_t)2 * LAYERS * KV_HEADS * CONTEXT * (KEY + VALUE) * 2);
+    assert_true(s.cache.bytes == (size_t)2 * LAYERS * KV_HEADS * 512 * (KEY + VALUE) * 2);
     const double half = largest_error(&s, &whole, 1);
     close_setting(&s);
     open_setting(&s, 4, 0, DTYPE_Q8_0, 1.0f);
