@@ -8,6 +8,22 @@
 
 enum { LANES = VECTOR_LANES };
 
+static double add_lanes(double lane[LANES])
+{
+    for (int apart = LANES / 2; apart > 0; apart /= 2)
+        for (int i = 0; i < apart; i++)
+            lane[i] += lane[i + apart];
+    return lane[0];
+}
+
+static float max_lanes(float lane[LANES])
+{
+    for (int apart = LANES / 2; apart > 0; apart /= 2)
+        for (int i = 0; i < apart; i++)
+            lane[i] = lane[i + apart] > lane[i] ? lane[i + apart] : lane[i];
+    return lane[0];
+}
+
 static float max(const float *x, size_t n)
 {
     float lane[LANES];
@@ -15,7 +31,7 @@ static float max(const float *x, size_t n)
         lane[i] = -INFINITY;
     for (size_t i = 0; i < n; i++)
         lane[i % LANES] = x[i] > lane[i % LANES] ? x[i] : lane[i % LANES];
-    return vector_max_lanes(lane);
+    return max_lanes(lane);
 }
 
 static double sum_squares(const float *x, size_t n)
@@ -23,7 +39,7 @@ static double sum_squares(const float *x, size_t n)
     double lane[LANES] = {0};
     for (size_t i = 0; i < n; i++)
         lane[i % LANES] += (double)x[i] * (double)x[i];
-    return vector_add_lanes(lane);
+    return add_lanes(lane);
 }
 
 /* x = k ln 2 + r with a whole k, so that e^x is 2^k e^r; r is at most half of ln 2, and e^r - 1 - r
@@ -50,7 +66,7 @@ static double exp_row(float *y, const float *x, float shift, size_t n)
         y[i] = exp_of(x[i] - shift);
         lane[i % LANES] += (double)y[i];
     }
-    return vector_add_lanes(lane);
+    return add_lanes(lane);
 }
 
 static void silu_gate(float *gate, const float *up, size_t n)

@@ -39,11 +39,23 @@ INLINE vf vf_clamp(vf y, vf x)
 }
 
 INLINE vd vd_set(double a) { return _mm256_set1_pd(a); }
-INLINE void vd_store(double *p, vd a) { _mm256_storeu_pd(p, a); }
 INLINE vd vd_add(vd a, vd b) { return _mm256_add_pd(a, b); }
 INLINE vd vd_mul(vd a, vd b) { return _mm256_mul_pd(a, b); }
 INLINE vd vd_low(vf a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
 INLINE vd vd_high(vf a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+
+INLINE float vf_max_across(vf a)
+{
+    __m128 x = _mm_max_ps(_mm256_extractf128_ps(a, 1), _mm256_castps256_ps128(a));
+    x = _mm_max_ps(_mm_movehl_ps(x, x), x);
+    return _mm_cvtss_f32(_mm_max_ss(_mm_movehdup_ps(x), x));
+}
+
+INLINE double vd_add_across(vd a)
+{
+    const __m128d x = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(x, _mm_unpackhi_pd(x, x)));
+}
 
 #include "core/vector_impl.h"
 

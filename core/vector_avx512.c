@@ -39,11 +39,25 @@ INLINE vf vf_clamp(vf y, vf x)
 }
 
 INLINE vd vd_set(double a) { return _mm512_set1_pd(a); }
-INLINE void vd_store(double *p, vd a) { _mm512_storeu_pd(p, a); }
 INLINE vd vd_add(vd a, vd b) { return _mm512_add_pd(a, b); }
 INLINE vd vd_mul(vd a, vd b) { return _mm512_mul_pd(a, b); }
 INLINE vd vd_low(vf a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 INLINE vd vd_high(vf a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
+
+INLINE float vf_max_across(vf a)
+{
+    const __m256 half = _mm256_max_ps(_mm512_extractf32x8_ps(a, 1), _mm512_castps512_ps256(a));
+    __m128 x = _mm_max_ps(_mm256_extractf128_ps(half, 1), _mm256_castps256_ps128(half));
+    x = _mm_max_ps(_mm_movehl_ps(x, x), x);
+    return _mm_cvtss_f32(_mm_max_ss(_mm_movehdup_ps(x), x));
+}
+
+INLINE double vd_add_across(vd a)
+{
+    const __m256d half = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    const __m128d x = _mm_add_pd(_mm256_castpd256_pd128(half), _mm256_extractf128_pd(half, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(x, _mm_unpackhi_pd(x, x)));
+}
 
 #include "core/vector_impl.h"
 

@@ -1,4 +1,4 @@
-/* vector_exp.h - the numbers of exp, and the end of a sum, for all versions of vector.h. */
+/* vector_exp.h - the numbers of exp, for all versions of vector.h. */
 #ifndef CORE_VECTOR_EXP_H
 #define CORE_VECTOR_EXP_H
 
@@ -10,21 +10,5 @@ static const float exp_ln2 = 0x1.62e43p-1f, exp_ln2_low = -0x1.05c61p-29f;
 static const float exp_round = 0x1.8p+23f;
 static const float exp_term[EXP_TERMS] = {
     1.0f, 1.0f, 0x1.fffffcp-2f, 0x1.555492p-3f, 0x1.5558f2p-5f, 0x1.123a20p-7f, 0x1.6a23cep-10f};
-
-static inline double vector_add_lanes(double lane[VECTOR_LANES])
-{
-    for (int apart = VECTOR_LANES / 2; apart > 0; apart /= 2)
-        for (int i = 0; i < apart; i++)
-            lane[i] += lane[i + apart];
-    return lane[0];
-}
-
-static inline float vector_max_lanes(float lane[VECTOR_LANES])
-{
-    for (int apart = VECTOR_LANES / 2; apart > 0; apart /= 2)
-        for (int i = 0; i < apart; i++)
-            lane[i] = lane[i + apart] > lane[i] ? lane[i + apart] : lane[i];
-    return lane[0];
-}
 
 #endif

@@ -8,8 +8,9 @@
  *   vf_scale(p, sum)              of the bits p + (sum << 23)
  *   vf_clamp(y, x)                0 where x < exp_least, infinity where x > exp_most, else y
  *   vd                            half as many doubles
- *   vd_set(a) vd_store(p, a) vd_add(a, b) vd_mul(a, b)
+ *   vd_set(a) vd_add(a, b) vd_mul(a, b)
  *   vd_low(a) vd_high(a)          of the halves of a vf
+ *   vf_max_across(a) vd_add_across(a)  of the halves, their halves and so on
  *
  * Sixteen numbers at a time; the last ones are filled up with numbers that change nothing. */
 #include "core/inline.h"
@@ -71,13 +72,17 @@ INLINE void larger(struct floats *lane, struct floats x)
 static float max(const float *x, size_t n)
 {
     struct floats most = load_last(x, 0, -INFINITY);
-    float lane[LANES];
     for (size_t i = 0; i + LANES <= n; i += LANES)
         larger(&most, load(x + i));
     if (n % LANES != 0)
         larger(&most, load_last(x, n, -INFINITY));
-    store(lane, most);
-    return vector_max_lanes(lane);
+    UNROLL
+    for (int apart = PARTS / 2; apart > 0; apart /= 2) {
+        UNROLL
+        for (int i = 0; i < apart; i++)
+            most.part[i] = vf_max(most.part[i + apart], most.part[i]);
+    }
+    return vf_max_across(most.part[0]);
 }
 
 INLINE struct sums no_sums(void)
@@ -91,13 +96,15 @@ INLINE struct sums no_sums(void)
 
 INLINE double end_sums(struct sums s)
 {
-    double lane[LANES];
     UNROLL
-    for (int i = 0; i < PARTS; i++) {
-        vd_store(lane + i * VL, s.low[i]);
-        vd_store(lane + i * VL + VL / 2, s.high[i]);
+    for (int apart = PARTS / 2; apart > 0; apart /= 2) {
+        UNROLL
+        for (int i = 0; i < apart; i++) {
+            s.low[i] = vd_add(s.low[i], s.low[i + apart]);
+            s.high[i] = vd_add(s.high[i], s.high[i + apart]);
+        }
     }
-    return vector_add_lanes(lane);
+    return vd_add_across(vd_add(s.low[0], s.high[0]));
 }
 
 INLINE void add_squares(struct sums *s, struct floats x)

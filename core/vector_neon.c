@@ -37,11 +37,20 @@ INLINE vf vf_clamp(vf y, vf x)
 }
 
 INLINE vd vd_set(double a) { return vdupq_n_f64(a); }
-INLINE void vd_store(double *p, vd a) { vst1q_f64(p, a); }
 INLINE vd vd_add(vd a, vd b) { return vaddq_f64(a, b); }
 INLINE vd vd_mul(vd a, vd b) { return vmulq_f64(a, b); }
 INLINE vd vd_low(vf a) { return vcvt_f64_f32(vget_low_f32(a)); }
 INLINE vd vd_high(vf a) { return vcvt_high_f64_f32(a); }
+
+INLINE float vf_max_across(vf a)
+{
+    const float32x2_t low = vget_low_f32(a), high = vget_high_f32(a);
+    const float32x2_t most = vbsl_f32(vcgt_f32(high, low), high, low);
+    const float x = vget_lane_f32(most, 0), y = vget_lane_f32(most, 1);
+    return y > x ? y : x;
+}
+
+INLINE double vd_add_across(vd a) { return vgetq_lane_f64(a, 0) + vgetq_lane_f64(a, 1); }
 
 #include "core/vector_impl.h"
 

@@ -1,12 +1,14 @@
 /* attention.h - causal attention of grouped queries over a cache, by an online softmax.
  *
- * A tile of queries of one key-value head meets the keys tile after tile, keeping for each query
+ * A tile of queries of one key-value head meets the cache tile after tile, keeping for each query
  * the largest score so far, the sum of exponentials and the weighted sum of values, all rescaled
  * when the largest grows (Milakov and Gimelshein, "Online normalizer calculation for softmax";
  * Dao et al., "FlashAttention").  Memory is a few hundred KB a thread for any context.
  *
- * Tiles of keys begin at fixed positions and tiles of queries at a span's first token; results do
- * not depend on threads.  BLAS must be in one thread (model/linear.h sees to it).
+ * Scores and weighted sums are outer products (core/vector.h): a score is one chain of fused
+ * multiply-adds over the dims, a sum one over the keys of a tile, and nothing is computed of panels
+ * of keys that causality or the window hides.  A token's result is the same bytes for any number of
+ * threads, any instruction set and any batch that the token is part of.
  */
 #ifndef MODEL_ATTENTION_H
 #define MODEL_ATTENTION_H

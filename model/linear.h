@@ -8,8 +8,7 @@
  *
  * Rows are shared out over the pool: exact ones in tiles that follow from the weight's shape alone,
  * fast ones anyhow, so results are the same for any number of threads.  BLAS runs inside an item in
- * one thread (here and in model/attention.c): opening an engine sets OpenBLAS to one thread, for
- * the whole process.
+ * one thread: opening an engine sets OpenBLAS to one thread, for the whole process.
  */
 #ifndef MODEL_LINEAR_H
 #define MODEL_LINEAR_H

@@ -101,6 +101,80 @@ static void every_version_gives_the_same_bytes(void **state)
         }
 }
 
+enum { OUTER_ROWS = 15, DEPTH = 9, STRIDE = VECTOR_PANEL + 3 };
+
+struct outer {
+    float y[2][OUTER_ROWS][STRIDE]; /* of b in F32, in F16 */
+};
+
+/* So many rows and steps; inputs of exactly that size, on the heap. */
+static void run_outer(struct outer *r, const struct vector_kernels *v, size_t rows, size_t depth,
+                      bool keep)
+{
+    const size_t a_stride = depth + 1, b = depth * VECTOR_PANEL;
+    float *in = malloc((rows * a_stride + b + rows + 1) * sizeof *in), *y = r->y[0][0];
+    uint16_t *half = malloc((b + 1) * sizeof *half);
+    fill(in, rows * a_stride + b + rows, NORMAL, rows);
+    fill(y, sizeof *r / sizeof *y, NORMAL, 1);
+    struct vector_outer o = {.y = y,
+                             .a = in + b + rows,
+                             .b = in + rows,
+                             .y_stride = STRIDE,
+                             .a_stride = a_stride,
+                             .keep = keep ? in : NULL,
+                             .rows = rows,
+                             .depth = depth};
+    v->outer_f32(&o);
+    for (size_t i = 0; i < b; i++)
+        half[i] = half_from_float(in[rows + i]);
+    o.b = half;
+    o.y = r->y[1][0];
+    v->outer_f16(&o);
+    free(in);
+    free(half);
+}
+
+static void outer_products_are_the_same_and_stay_within_their_rows(void **state)
+{
+    (void)state;
+    for (size_t rows = 0; rows <= OUTER_ROWS; rows++)
+        for (size_t depth = 0; depth <= DEPTH; depth++)
+            for (size_t l = 0; l < levels; l++) {
+                struct outer want, got;
+                run_outer(&want, &level[0], rows, depth, depth % 2);
+                run_outer(&got, &level[l], rows, depth, depth % 2);
+                compare(want.y[0][0], got.y[0][0], sizeof want / sizeof(float), "outer",
+                        here[l]->name);
+            }
+}
+
+static void outer_products_are_sums_of_products(void **state)
+{
+    (void)state;
+    enum { ROWS = 3, STEPS = 50 };
+    float a[ROWS][STEPS], b[STEPS][VECTOR_PANEL], y[ROWS][VECTOR_PANEL], was[ROWS][VECTOR_PANEL];
+    const float keep[ROWS] = {1.0f, 0.25f, 0.0f};
+    fill(a[0], ROWS * STEPS, NORMAL, 1);
+    fill(b[0], STEPS * VECTOR_PANEL, NORMAL, 2);
+    fill(was[0], ROWS * VECTOR_PANEL, NORMAL, 3);
+    memcpy(y, was, sizeof y);
+    level[0].outer_f32(&(struct vector_outer){.y = y[0],
+                                              .a = a[0],
+                                              .b = b,
+                                              .y_stride = VECTOR_PANEL,
+                                              .a_stride = STEPS,
+                                              .keep = keep,
+                                              .rows = ROWS,
+                                              .depth = STEPS});
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t c = 0; c < VECTOR_PANEL; c++) {
+            double sum = (double)keep[r] * (double)was[r][c];
+            for (size_t i = 0; i < STEPS; i++)
+                sum += (double)a[r][i] * (double)b[i][c];
+            assert_true(fabs((double)y[r][c] - sum) < 1e-5);
+        }
+}
+
 /* Of floats all over the range, beside libm in double. */
 static void exp_is_within_two_units(void **state)
 {
@@ -162,6 +236,8 @@ int main(void)
         cmocka_unit_test(exp_ends),
         cmocka_unit_test(sums_and_gates_are_what_they_are_called),
         cmocka_unit_test(every_version_gives_the_same_bytes),
+        cmocka_unit_test(outer_products_are_sums_of_products),
+        cmocka_unit_test(outer_products_are_the_same_and_stay_within_their_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
