@@ -20,16 +20,14 @@ struct tile {
     float *largest;
 };
 
-static size_t group_of(const struct attention *a) { return a->heads / a->kv_heads; }
-
 /* Lays the tile out from `at` on; returns the floats that it takes. */
 static size_t tile_lay(struct tile *t, const struct attention *a, float *at)
 {
-    const size_t rows = a->tile_tokens * group_of(a);
+    const size_t rows = a->tile_tokens * a->group;
     const size_t value_width = kv_cache_value_panels(a->value_dim) * PANEL;
     const size_t size[] = {rows * a->key_dim,
                            KV_TILE * (a->key_dim + value_width),
-                           BLOCK * KV_TILE,
+                           (size_t)BLOCK * KV_TILE,
                            rows * value_width,
                            rows,
                            rows};
@@ -49,12 +47,13 @@ bool attention_open(struct attention *a, const struct hparams *h, struct pool *p
         .pool = pool,
         .heads = (size_t)h->heads,
         .kv_heads = (size_t)h->kv_heads,
+        .group = (size_t)(h->heads / h->kv_heads),
         .key_dim = (size_t)h->head_dim,
         .value_dim = (size_t)h->value_dim,
         .window = (size_t)h->window,
         .scale = (float)(1.0 / sqrt((double)h->head_dim)),
     };
-    const size_t tokens = TILE_ROWS / group_of(a);
+    const size_t tokens = TILE_ROWS / a->group;
     struct tile tile;
     a->tile_tokens = tokens ? tokens : 1;
     a->scratch_floats = tile_lay(&tile, a, NULL);
@@ -95,7 +94,7 @@ struct seen {
 
 static struct seen seen_by(const struct meeting *m, size_t row)
 {
-    const size_t to = m->position + row / group_of(m->attention) + 1, window = m->attention->window;
+    const size_t to = m->position + row / m->attention->group + 1, window = m->attention->window;
     const size_t from = window && to > window ? to - window : 0;
     return (struct seen){
         .begin = from > m->first ? from - m->first : 0,
@@ -171,7 +170,7 @@ static void meet_block(const struct meeting *m, size_t row, size_t rows)
 /* All rows of a tile meet all the keys that they see. */
 static void meet_keys(struct meeting *m, const struct kv_cache *cache, const struct kv_head *head)
 {
-    const size_t end = m->position + m->rows / group_of(m->attention);
+    const size_t end = m->position + m->rows / m->attention->group;
     const size_t window = m->attention->window;
     const size_t from = window && m->position + 1 > window ? m->position + 1 - window : 0;
     for (m->first = from / KV_TILE * KV_TILE; m->first < end; m->first += KV_TILE) {
@@ -193,7 +192,7 @@ static void attend(size_t item, int thread, void *arg)
     const struct work *w = arg;
     const struct attention *a = w->attention;
     const struct attention_span *span = w->span;
-    const size_t head = item % a->kv_heads, group = group_of(a);
+    const size_t head = item % a->kv_heads, group = a->group;
     size_t tile = item / a->kv_heads;
     for (; tile >= tiles_of(a, span); span++)
         tile -= tiles_of(a, span);

@@ -25,6 +25,7 @@ struct attention_span {
 struct attention {
     struct pool *pool;
     size_t heads, kv_heads; /* of queries, of keys and values */
+    size_t group;           /* of heads that share a key-value head */
     size_t key_dim, value_dim;
     size_t window;      /* a query sees so many tokens, itself included; 0: all before it */
     float scale;        /* of the scores */

@@ -142,7 +142,7 @@ static void decode_keys(const struct kv_cache *c, float *dst, const uint8_t *row
 struct kv_tile kv_cache_read(const struct kv_cache *c, const struct kv_head *h, size_t tile,
                              size_t count, float *scratch)
 {
-    const size_t row = tile_of(c, h, tile) * KV_TILE, panel = KV_TILE * VECTOR_PANEL;
+    const size_t row = tile_of(c, h, tile) * KV_TILE;
     const struct vector_kernels *v = &c->kernels->vector;
     struct kv_tile t = {
         .keys = c->keys + row * c->key_bytes,
@@ -155,8 +155,8 @@ struct kv_tile kv_cache_read(const struct kv_cache *c, const struct kv_head *h, 
     float *values = scratch + KV_TILE * c->key_dim;
     decode_keys(c, scratch, t.keys, count);
     for (size_t i = 0; i < c->value_panels; i++)
-        c->kernels->decode[DTYPE_Q8_0](values + i * panel, t.values + i * KV_TILE * panel_row(c),
-                                       count * VECTOR_PANEL);
+        c->kernels->decode[DTYPE_Q8_0](values + i * KV_TILE * VECTOR_PANEL,
+                                       t.values + i * KV_TILE * panel_row(c), count * VECTOR_PANEL);
     t.keys = (const uint8_t *)scratch;
     t.values = (const uint8_t *)values;
     t.size = sizeof *scratch;
