@@ -2,6 +2,7 @@
 
 #include "core/mem.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +195,7 @@ static void attend(size_t item, int thread, void *arg)
     const struct attention_span *span = w->span;
     const size_t head = item % a->kv_heads, group = a->group;
     size_t tile = item / a->kv_heads;
+    assert(group > 0);
     for (; tile >= tiles_of(a, span); span++)
         tile -= tiles_of(a, span);
 
