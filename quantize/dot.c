@@ -65,7 +65,7 @@ static size_t panel_bytes(enum dot_form form, size_t cols)
 size_t dot_laid_bytes(const struct dot_kernels *k, enum dtype_id type, size_t rows, size_t cols)
 {
     const struct dtype *t = dtype_get(type);
-    if (!k->laid_multiply[type])
+    if (!k->laid_multiply[type] || cols % DOT_PIECE != 0)
         return 0;
     return round_up(rows, LAID_ROWS) * (cols / t->block_elems * t->block_bytes);
 }

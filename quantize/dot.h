@@ -109,7 +109,7 @@ struct dot_weight {
     bool laid;
 };
 
-/* Bytes of so many rows laid out, for a type that k has kernels for; else 0. */
+/* Bytes of so many rows laid out, for a type that k has kernels for and whole pieces; else 0. */
 size_t dot_laid_bytes(const struct dot_kernels *k, enum dtype_id type, size_t rows, size_t cols);
 
 /* Bytes of scratch (aligned to 64) that dot_multiply wants for weights of up to max_cols. */
@@ -130,6 +130,7 @@ void dot_float_init_avx2(struct dot_kernels *k);
 void dot_init_avx512(struct dot_kernels *k);
 void dot_row_init_avx512(struct dot_kernels *k);
 void dot_laid_init_avx512(struct dot_kernels *k);
+void dot_laid_block_init_avx512(struct dot_kernels *k);
 void dot_float_init_avx512(struct dot_kernels *k);
 void dot_init_neon(struct dot_kernels *k);
 void dot_pack_init_neon(struct dot_kernels *k);

@@ -2,71 +2,86 @@
 
 #include "core/block.h"
 
-#include <stdbool.h>
 #include <string.h>
 
-enum { WORD = 4, WORDS_MAX = sizeof(struct block_q6_k) / WORD };
+enum { WORD = 4, PIECE = 256, WORDS_MAX = sizeof(struct block_q6_k) / WORD, HALVES_MAX = 8 };
 
-/* Where a super-block's codes begin, how many planes they are, and of how many words. */
+/* Where a block's codes begin; how many planes those of a piece are, and of how many words. */
 static const struct laid {
     uint8_t codes, planes, steps;
 } laid[DTYPE_COUNT] = {
+    [DTYPE_Q4_0] = {offsetof(struct block_q4_0, qs), 8, 4},
+    [DTYPE_Q4_1] = {offsetof(struct block_q4_1, qs), 8, 4},
     [DTYPE_Q2_K] = {offsetof(struct block_q2_k, qs), 2, 8},
     [DTYPE_Q3_K] = {offsetof(struct block_q3_k, hmask), 3, 8},
     [DTYPE_Q4_K] = {offsetof(struct block_q4_k, qs), 4, 8},
     [DTYPE_Q5_K] = {offsetof(struct block_q5_k, qh), 5, 8},
     [DTYPE_Q6_K] = {offsetof(struct block_q6_k, ql), 6, 8},
+    [DTYPE_IQ4_NL] = {offsetof(struct block_iq4_nl, qs), 8, 4},
     [DTYPE_IQ4_XS] = {offsetof(struct block_iq4_xs, qs), 8, 4},
     [DTYPE_TQ2_0] = {offsetof(struct block_tq2_0, qs), 2, 8},
 };
 
-/* Where the words of a row go: in the group's first half, and so much further in the second. */
+/* Where the words and halves of a row come from, in bytes, and where they go: in the group's first
+ * sixteen rows, and so much further in the second. */
 struct places {
-    size_t words;
-    uint16_t at[WORDS_MAX], apart[WORDS_MAX];
-    uint16_t half; /* of the last half */
+    size_t words, halves;
+    struct place {
+        uint16_t from, to, apart;
+    } word[WORDS_MAX], half[HALVES_MAX];
 };
+
+static void add_place(struct place *p, size_t from, size_t to, size_t apart)
+{
+    *p = (struct place){(uint16_t)from, (uint16_t)to, (uint16_t)apart};
+}
 
 static struct places find_places(enum dtype_id type)
 {
     const struct laid *t = &laid[type];
-    const size_t bytes = dtype_get(type)->block_bytes, words = bytes / WORD,
-                 line = LAID_HALF * WORD;
-    const size_t first = t->codes / WORD, code_words = (size_t)t->steps * t->planes;
-    const size_t rest = words - code_words, codes = (bytes - code_words * WORD) * LAID_ROWS;
-    struct places p = {.words = words, .half = (uint16_t)(2 * rest * line)};
-    for (size_t i = 0; i < words; i++) {
-        const bool is_code = i >= first && i < first + code_words;
-        const size_t plane = (i - first) / t->steps, step = (i - first) % t->steps;
-        const size_t at = is_code     ? codes + (2 * step * t->planes + plane) * line
-                          : i < first ? i * line
-                                      : (i - code_words) * line;
-        p.at[i] = (uint16_t)at;
-        p.apart[i] = (uint16_t)((is_code ? t->planes : rest) * line);
+    const struct dtype *d = dtype_get(type);
+    const size_t blocks = PIECE / d->block_elems, bytes = d->block_bytes, line = LAID_HALF * WORD;
+    const size_t code_words = (size_t)t->planes * t->steps / blocks;
+    const size_t rest = (bytes / WORD - code_words) * blocks;
+    const size_t codes = (bytes - code_words * WORD) * blocks * LAID_ROWS;
+    const size_t begin = t->codes % WORD; /* a half stands before the words, or behind them */
+    struct places p = {0};
+    for (size_t b = 0, rests = 0; b < blocks; b++) {
+        for (size_t i = 0; i < bytes / WORD; i++) {
+            const size_t from = begin + i * WORD, code = i - (t->codes - begin) / WORD;
+            const size_t plane = b + code / t->steps, step = code % t->steps;
+            if (from >= t->codes && code < code_words)
+                add_place(&p.word[p.words++], b * bytes + from,
+                          codes + (2 * step * t->planes + plane) * line, t->planes * line);
+            else
+                add_place(&p.word[p.words++], b * bytes + from, rests++ * line, rest * line);
+        }
+        if (bytes % WORD != 0)
+            add_place(&p.half[p.halves++], b * bytes + (begin ? 0 : bytes - bytes % WORD),
+                      2 * rest * line + b * line, line / 2);
     }
     return p;
 }
 
-/* One super-block of a row to its column of the group. */
-static void write_block(uint8_t *to, const uint8_t *block, size_t bytes, const struct places *p,
-                        size_t row)
+/* 256 columns of a row to theirs of the group. */
+static void write_piece(uint8_t *to, const uint8_t *piece, const struct places *p, size_t row)
 {
     const size_t half = row / LAID_HALF, lane = row % LAID_HALF;
-    for (size_t i = 0; i < p->words; i++)
-        memcpy(to + p->at[i] + half * p->apart[i] + lane * WORD, block + i * WORD, WORD);
-    if (bytes % WORD != 0)
-        memcpy(to + p->half + row * sizeof(uint16_t), block + p->words * WORD, sizeof(uint16_t));
+    for (const struct place *w = p->word; w < p->word + p->words; w++)
+        memcpy(to + w->to + half * w->apart + lane * WORD, piece + w->from, WORD);
+    for (const struct place *w = p->half; w < p->half + p->halves; w++)
+        memcpy(to + w->to + half * w->apart + lane * WORD / 2, piece + w->from, WORD / 2);
 }
 
 void laid_write(uint8_t *to, enum dtype_id type, const uint8_t *from, size_t row_bytes, size_t rows,
                 size_t cols)
 {
     const struct dtype *t = dtype_get(type);
-    const size_t blocks = cols / t->block_elems, bytes = t->block_bytes;
+    const size_t pieces = cols / PIECE, bytes = PIECE / t->block_elems * t->block_bytes;
     const struct places p = find_places(type);
     if (rows < LAID_ROWS)
-        memset(to, 0, blocks * bytes * LAID_ROWS);
-    for (size_t b = 0; b < blocks; b++, to += bytes * LAID_ROWS)
+        memset(to, 0, pieces * bytes * LAID_ROWS);
+    for (size_t i = 0; i < pieces; i++, to += bytes * LAID_ROWS)
         for (size_t row = 0; row < rows; row++)
-            write_block(to, from + row * row_bytes + b * bytes, bytes, &p, row);
+            write_piece(to, from + row * row_bytes + i * bytes, &p, row);
 }

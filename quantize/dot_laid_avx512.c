@@ -1,21 +1,7 @@
-/* dot_laid_avx512.c - weights that are laid out anew, in AVX-512 VNNI: times one x, which is what a
- * token costs, and to panels for many.  Same bytes as the reference: integers are exact in any
- * order, and floats are added in the reference's.
- *
- * Every byte is met once, in the order in which it lies in memory, by few enough instructions that
- * the machine has the next ones under way long before. */
-#include "quantize/dot.h"
-
-#include "core/block.h"
-#include "quantize/dot_laid.h"
-#include "quantize/dot_panel.h"
-#include "quantize/value_table.h"
-
-#include <immintrin.h>
-
-/* A vector is a word of sixteen rows, half of those that lie side by side.  Four columns of a group
- * are a step. */
-enum { STEPS = 8, GROUPS = 8, HALVES = LAID_ROWS / LAID_HALF, WORD = 64 };
+/* dot_laid_avx512.c - super-blocks that are laid out anew, in AVX-512 VNNI: times one x, which is what
+ * a token costs, and to panels for many.  Same bytes as the reference: integers are exact in any
+ * order, and floats are added in the reference's. */
+#include "quantize/dot_laid_avx512.h"
 
 /* Of a super-block: the scales of its groups, four in each word of a lane; pairs of minima, or of
  * scales where codes have an offset, in the order of the sums of x; d and m. */
@@ -24,22 +10,12 @@ struct scales {
     __m512 d, m;
 };
 
-/* How a type is taken apart.  codes: columns 4 step .. of each of the eight groups of 32, from the
- * planes of a step, or of one that is met twice, where a word has eight columns of a group; scales:
- * from the words before the codes. */
-struct laid_type {
-    size_t bytes; /* of a block */
-    int planes, words, groups, offset;
-    void (*codes)(__m512i u[GROUPS], const uint8_t *at, int step);
+/* How a type is taken apart; scales: from the words before the codes, and the half behind those. */
+struct super_type {
+    struct laid_codes codes;
+    int groups, offset;
     void (*scales)(struct scales *out, const uint8_t *at, const uint8_t *half);
 };
-
-INLINE __m512i load(const uint8_t *at, int word) { return _mm512_load_si512(at + word * WORD); }
-
-INLINE __m512i bits(__m512i v, int shift, char mask)
-{
-    return _mm512_and_si512(_mm512_srli_epi16(v, shift), _mm512_set1_epi8(mask));
-}
 
 /* The bits `mask` of v, turned to the left by `by` or, where that is negative, to the right. */
 INLINE __m512i turned(__m512i v, int by, char mask)
@@ -96,18 +72,6 @@ INLINE void codes_q6_k(__m512i u[GROUPS], const uint8_t *at, int step)
                           turned(load(at, 4 + g / 4), 4 - 2 * (g % 4), 48));
 }
 
-INLINE void codes_iq4_xs(__m512i u[GROUPS], const uint8_t *at, int step)
-{
-    const __m128i table = _mm_xor_si128(_mm_loadu_si128((const void *)iq4_values),
-                                        _mm_set1_epi8(-128)); /* without a sign */
-    UNROLL
-    for (int g = 0; g < GROUPS; g++)
-        u[g] = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), bits(load(at, g), step & 4, 15));
-}
-
-/* The half at the foot of each of sixteen words. */
-INLINE __m512 low_halves(__m512i words) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)); }
-
 INLINE void halves_of_word(struct scales *out, __m512i words)
 {
     out->d = low_halves(words);
@@ -163,11 +127,6 @@ INLINE void signed_scales(struct scales *out)
 {
     evens_and_odds(out->min, out->scale);
     out->m = _mm512_setzero_ps();
-}
-
-INLINE __m512 load_halves(const uint8_t *half)
-{
-    return _mm512_cvtph_ps(_mm256_load_si256((const void *)half));
 }
 
 /* Words: the lower four bits of scales 0 to 7, then of 8 to 15 in the same bytes; the upper two of
@@ -240,55 +199,24 @@ INLINE void scales_q6_k(struct scales *out, const uint8_t *at, const uint8_t *ha
     out->d = load_halves(half);
 }
 
-INLINE __m512i broadcast(const void *p)
-{
-    int v;
-    memcpy(&v, p, sizeof v);
-    return _mm512_set1_epi32(v);
-}
-
 /* Of every sixteenth or 32nd column the scale, in 32 bits. */
 INLINE __m512i scale_of(const struct scales *s, int group)
 {
     return _mm512_srai_epi32(_mm512_slli_epi32(s->scale[group / 4], 24 - 8 * (group % 4)), 24);
 }
 
-/* Bytes of a super-block before its codes, in all rows. */
-INLINE size_t codes_at(const struct laid_type *t)
+INLINE void unpack_scales(struct scales *out, const uint8_t *at, int h, const struct super_type *t)
 {
-    return (t->bytes - (size_t)(t->words * t->planes * 4)) * LAID_ROWS;
-}
-
-INLINE void unpack_codes(__m512i u[GROUPS], const uint8_t *at, int step, int h,
-                         const struct laid_type *t)
-{
-    t->codes(u, at + codes_at(t) + (HALVES * (step % t->words) + h) * t->planes * WORD, step);
-}
-
-INLINE void unpack_scales(struct scales *out, const uint8_t *at, int h, const struct laid_type *t)
-{
-    const size_t words = codes_at(t) / LAID_ROWS / 4;
+    const size_t words = codes_at(&t->codes) / LAID_ROWS / 4;
     t->scales(out, at + (size_t)h * words * WORD, at + HALVES * words * WORD + h * WORD / 2);
 }
 
 /* dot[h] += scales times codes times x of so many steps. */
 INLINE void add_products(__m512i dot[HALVES], const struct scales s[HALVES], const uint8_t *at,
-                         const int8_t *q, int first, int steps, const struct laid_type *t)
+                         const int8_t *q, int first, int steps, const struct super_type *t)
 {
     __m512i p[HALVES][GROUPS];
-    UNROLL
-    for (int g = 0; g < GROUPS; g++)
-        p[0][g] = p[1][g] = _mm512_setzero_si512();
-    for (int step = first; step < first + steps; step++) {
-        UNROLL
-        for (int h = 0; h < HALVES; h++) {
-            __m512i u[GROUPS];
-            unpack_codes(u, at, step, h, t);
-            UNROLL
-            for (int g = 0; g < GROUPS; g++)
-                p[h][g] = _mm512_dpbusd_epi32(p[h][g], u[g], broadcast(q + 32 * g + 4 * step));
-        }
-    }
+    multiply_codes(p, at, q, first, steps, &t->codes);
     UNROLL
     for (int h = 0; h < HALVES; h++) {
         UNROLL
@@ -301,7 +229,7 @@ INLINE void add_products(__m512i dot[HALVES], const struct scales s[HALVES], con
 
 /* sum[h] += the term of a super-block. */
 INLINE void add_super(__m512 sum[HALVES], const uint8_t *at, const struct dot_super_input *x,
-                      const struct laid_type *t)
+                      const struct super_type *t)
 {
     __m512i dot[HALVES] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     struct scales s[HALVES];
@@ -332,11 +260,11 @@ INLINE void add_super(__m512 sum[HALVES], const uint8_t *at, const struct dot_su
 }
 
 INLINE void multiply(float *y, const uint8_t *at, size_t rows, const struct dot_super_input *x,
-                     size_t blocks, const struct laid_type *t)
+                     size_t blocks, const struct super_type *t)
 {
     for (size_t row = 0; row < rows; row += LAID_ROWS) {
         __m512 sum[HALVES] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-        for (size_t b = 0; b < blocks; b++, at += LAID_ROWS * t->bytes)
+        for (size_t b = 0; b < blocks; b++, at += LAID_ROWS * t->codes.bytes)
             add_super(sum, at, &x[b], t);
         float out[LAID_ROWS];
         _mm512_storeu_ps(out, sum[0]);
@@ -347,7 +275,7 @@ INLINE void multiply(float *y, const uint8_t *at, size_t rows, const struct dot_
 
 /* Scales and minima of sixteen rows to a panel. */
 INLINE void pack_scales(struct panel_super *out, const struct scales *s, size_t row,
-                        const struct laid_type *t)
+                        const struct super_type *t)
 {
     UNROLL
     for (int g = 0; g < t->groups; g++)
@@ -363,14 +291,14 @@ INLINE void pack_scales(struct panel_super *out, const struct scales *s, size_t 
 }
 
 INLINE void pack(struct panel_super *out, const uint8_t *at, size_t blocks,
-                 const struct laid_type *t)
+                 const struct super_type *t)
 {
-    for (size_t b = 0; b < blocks; b++, out++, at += LAID_ROWS * t->bytes)
+    for (size_t b = 0; b < blocks; b++, out++, at += LAID_ROWS * t->codes.bytes)
         for (int h = 0; h < HALVES; h++) {
             struct scales s;
             for (int step = 0; step < STEPS; step++) {
                 __m512i u[GROUPS];
-                unpack_codes(u, at, step, h, t);
+                unpack_codes(u, at, step, h, &t->codes);
                 UNROLL
                 for (int g = 0; g < GROUPS; g++)
                     _mm512_store_si512(out->u.step[STEPS * g + step][LAID_HALF * h], u[g]);
@@ -380,8 +308,9 @@ INLINE void pack(struct panel_super *out, const uint8_t *at, size_t blocks,
         }
 }
 
-#define LAID(name, ...)                                                                            \
-    static const struct laid_type type_##name = {sizeof(struct block_##name), __VA_ARGS__};        \
+#define LAID(name, planes, words, take, ...)                                                       \
+    static const struct super_type type_##name = {                                                 \
+        {sizeof(struct block_##name), planes, words, take}, __VA_ARGS__};                          \
     static void multiply_##name(float *y, const uint8_t *laid, size_t rows, const void *x,         \
                                 size_t n)                                                          \
     {                                                                                              \
@@ -391,13 +320,13 @@ INLINE void pack(struct panel_super *out, const uint8_t *at, size_t blocks,
     {                                                                                              \
         pack(panel, laid, n / SUPER_ELEMS, &type_##name);                                          \
     }
-LAID(q2_k, 2, 8, 16, CODES_MIN, codes_q2_k, scales_q2_k)
-LAID(q3_k, 3, 8, 16, 2, codes_q3_k, scales_q3_k)
-LAID(q4_k, 4, 8, 8, CODES_MIN, codes_q4_k, scales_six_bits)
-LAID(q5_k, 5, 8, 8, CODES_MIN, codes_q5_k, scales_six_bits)
-LAID(q6_k, 6, 8, 16, 5, codes_q6_k, scales_q6_k)
-LAID(iq4_xs, 8, 4, 8, 7, codes_iq4_xs, scales_iq4_xs)
-LAID(tq2_0, 2, 8, 8, CODES_TERNARY, codes_q2_k, scales_tq2_0)
+LAID(q2_k, 2, 8, codes_q2_k, 16, CODES_MIN, scales_q2_k)
+LAID(q3_k, 3, 8, codes_q3_k, 16, 2, scales_q3_k)
+LAID(q4_k, 4, 8, codes_q4_k, 8, CODES_MIN, scales_six_bits)
+LAID(q5_k, 5, 8, codes_q5_k, 8, CODES_MIN, scales_six_bits)
+LAID(q6_k, 6, 8, codes_q6_k, 16, 5, scales_q6_k)
+LAID(iq4_xs, 8, 4, codes_iq4, 8, 7, scales_iq4_xs)
+LAID(tq2_0, 2, 8, codes_q2_k, 8, CODES_TERNARY, scales_tq2_0)
 
 void dot_laid_init_avx512(struct dot_kernels *k)
 {
@@ -411,4 +340,5 @@ void dot_laid_init_avx512(struct dot_kernels *k)
     SET(Q6_K, q6_k)
     SET(IQ4_XS, iq4_xs)
     SET(TQ2_0, tq2_0)
+    dot_laid_block_init_avx512(k);
 }
