@@ -18,6 +18,7 @@ struct site_work {
     float *hessian; /* cols x cols */
     float *weight[FOLD_READERS], *worth[FOLD_READERS];
     struct awq_problem problem;
+    uint64_t bytes; /* of the search; 0: there is none */
 };
 
 /* Takes a search: is rounded, by an encoder that we have. */
@@ -122,6 +123,16 @@ static void site_work_close(struct site_work *w)
     }
 }
 
+static uint64_t memory_of(const struct site_work *w)
+{
+    const struct awq_problem *p = &w->problem;
+    const uint64_t cols = p->site->cols;
+    uint64_t floats = cols * cols;
+    for (size_t r = 0; r < p->readers; r++)
+        floats += p->reader[r].rows * (cols + 1);
+    return floats * sizeof(float) + awq_search_memory(p, pool_threads(w->o->pool));
+}
+
 static bool search_site(struct site_work *w, struct awq_site *to, struct fold_site *s,
                         struct err *err)
 {
@@ -133,6 +144,7 @@ static bool search_site(struct site_work *w, struct awq_site *to, struct fold_si
     if (!read_hessian(w, s->cols, err))
         return false;
     w->problem.hessian = w->hessian;
+    w->bytes = memory_of(w);
     to->searched = true;
     return awq_search(&w->problem, w->o->kernels, w->o->pool, s->step, &to->choice, err);
 }
@@ -149,6 +161,7 @@ static bool run_site(struct awq *a, const struct plan *p, size_t i, struct site_
     }
     if (!find_group(w, s, err) || (w->problem.readers > 0 && !search_site(w, to, s, err)))
         return false;
+    a->memory = w->bytes > a->memory ? w->bytes : a->memory;
     to->mean_square = arena_alloc(&a->fold.arena, s->cols, sizeof *to->mean_square);
     if (!to->mean_square)
         return err_set(err, ERR_MEMORY, "%zu mean squares", s->cols);
@@ -189,8 +202,10 @@ bool awq_open(struct awq *a, struct plan *p, const struct calib_store *store,
         err_set(err, ERR_MEMORY, "%zu sites", a->fold.sites);
         ok = false;
     }
+    uint64_t proof = 0;
     ok = ok && run_sites(a, p, store, dtype, o, err) &&
-         fold_proof(p, o->kernels, o->pool, &a->proof, err);
+         fold_proof(p, o->kernels, o->pool, &a->proof, &proof, err);
+    a->memory = proof > a->memory ? proof : a->memory;
     if (!ok)
         awq_close(a);
     return ok;

@@ -42,6 +42,8 @@ struct awq {
     struct awq_site *site; /* of fold.site */
     double before, after;  /* sums over the sites' losses */
     double proof;          /* fold_proof's error */
+    uint64_t memory; /* bytes that all this took, at most, beside what a forward pass in each of
+                      * two models takes */
 };
 
 /* dtype[i]: what the plan's tensor i becomes.  The plan is folded while *a is open.  Fails with what

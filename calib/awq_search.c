@@ -224,14 +224,29 @@ static void search_close(struct search *s)
     free(s->part);
 }
 
+static size_t tiles_of(const struct awq_problem *p)
+{
+    size_t tiles = 0;
+    for (size_t r = 0; r < p->readers; r++)
+        tiles += (p->reader[r].rows + TILE - 1) / TILE;
+    return tiles;
+}
+
+static size_t scratch_floats(const struct awq_problem *p) { return (2 * TILE + 2) * p->site->cols; }
+
+uint64_t awq_search_memory(const struct awq_problem *p, int threads)
+{
+    const uint64_t floats = 2 * p->site->channels + (3 + p->readers) * p->site->cols +
+                            (uint64_t)threads * scratch_floats(p);
+    return floats * sizeof(float) + tiles_of(p) * sizeof(double);
+}
+
 static bool search_open(struct search *s, const struct awq_problem *p, const struct kernels *k,
                         struct pool *pool, struct err *err)
 {
     const size_t cols = p->site->cols, channels = p->site->channels;
-    *s = (struct search){.p = p, .k = k, .pool = pool};
-    for (size_t r = 0; r < p->readers; r++)
-        s->tiles += (p->reader[r].rows + TILE - 1) / TILE;
-    s->scratch_floats = (2 * TILE + 2) * cols;
+    *s = (struct search){.p = p, .k = k, .pool = pool, .tiles = tiles_of(p)};
+    s->scratch_floats = scratch_floats(p);
     s->log_x = mem_alloc(2 * channels, sizeof *s->log_x);
     s->up = mem_alloc((3 + p->readers) * cols, sizeof *s->up);
     s->scratch = mem_alloc((size_t)pool_threads(pool), s->scratch_floats * sizeof *s->scratch);

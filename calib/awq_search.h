@@ -58,6 +58,9 @@ struct awq_choice {
 bool awq_search(const struct awq_problem *p, const struct kernels *k, struct pool *pool,
                 int8_t *step, struct awq_choice *choice, struct err *err);
 
+/* Bytes that a search takes beside the problem. */
+uint64_t awq_search_memory(const struct awq_problem *p, int threads);
+
 /* The relative loss with those steps. */
 bool awq_loss(const struct awq_problem *p, const struct kernels *k, struct pool *pool,
               const int8_t *step, double *loss, struct err *err);

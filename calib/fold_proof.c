@@ -172,7 +172,7 @@ static bool run_model(struct proof *p, struct side *s, struct err *err)
     return true;
 }
 
-static bool open_all(struct proof *p, const struct plan *plan, struct err *err)
+static bool open_all(struct proof *p, const struct plan *plan, uint64_t *memory, struct err *err)
 {
     struct rng rng = {1};
     size_t room = 0;
@@ -184,6 +184,8 @@ static bool open_all(struct proof *p, const struct plan *plan, struct err *err)
         p->logits[i] = mem_alloc(ALL * (size_t)LOGIT_ROWS, sizeof *p->logits[i]);
     }
     p->room = mem_alloc(room, sizeof *p->room);
+    *memory = (room + (size_t)(2 * ALL) * (LOGIT_ROWS + p->side[0].w.weights.hparams.embd)) *
+              sizeof(float);
     const uint64_t vocab = p->side[0].w.weights.hparams.vocab;
     for (size_t i = 0; i < ALL; i++)
         p->token[i] = vocab ? (uint32_t)(rng_u64(&rng) % vocab) : 0;
@@ -192,12 +194,12 @@ static bool open_all(struct proof *p, const struct plan *plan, struct err *err)
 }
 
 bool fold_proof(const struct plan *plan, const struct kernels *k, struct pool *pool, double *error,
-                struct err *err)
+                uint64_t *memory, struct err *err)
 {
     struct kernels exact = *k;
     struct proof p = {.kernels = &exact, .pool = pool};
     exact.dot = NULL;
-    const bool ok = open_all(&p, plan, err) && run_model(&p, &p.side[0], err) &&
+    const bool ok = open_all(&p, plan, memory, err) && run_model(&p, &p.side[0], err) &&
                     run_model(&p, &p.side[1], err) && compare(&p, error, err);
     for (int i = 0; i < 2; i++) {
         side_close(&p.side[i]);

@@ -15,9 +15,9 @@
 #define FOLD_PROOF_BOUND 1e-5
 
 /* *error: of the logits, relative to their size: the root of the sums of squares over all tokens.
- * Fails with ERR_NUMERIC where it is not below FOLD_PROOF_BOUND, and with what opening the model
- * says. */
+ * *memory: bytes that it took, beside two forward passes.  Fails with ERR_NUMERIC where it
+ * is not below FOLD_PROOF_BOUND, and with what opening the model says. */
 bool fold_proof(const struct plan *p, const struct kernels *k, struct pool *pool, double *error,
-                struct err *err);
+                uint64_t *memory, struct err *err);
 
 #endif

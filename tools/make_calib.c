@@ -188,7 +188,9 @@ bool make_calib_use(struct make_calib *m, struct plan *plan, struct produce_item
         return false;
     if (m->sequential.open) {
         calibrated_turn(&m->calibrated, NULL); /* stores come with the stages */
-        return make_sequential_use(&m->sequential, &m->calibrated, item, plan->tensors, s, err);
+        const struct make_sequential_before before = {m->awq.memory, m->own != NULL};
+        return make_sequential_use(&m->sequential, &m->calibrated, &before, item, plan->tensors, s,
+                                   err);
     }
     if (!m->store.path)
         return true;

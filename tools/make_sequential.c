@@ -48,9 +48,23 @@ void make_sequential_close(struct make_sequential *m)
     *m = (struct make_sequential){0};
 }
 
+/* The stages, or what was before them. */
+static struct collect_needs needs_of(const struct make_sequential *m,
+                                     const struct make_sequential_before *before)
+{
+    const struct pass_options *pass = &m->sequential.options;
+    const uint64_t folding =
+        before->awq ? before->awq + 2 * pass_memory(pass) + pass_program(pass) : 0;
+    const uint64_t text = before->text ? collect_needs(&m->calibrate.collect).memory : 0;
+    struct collect_needs n = sequential_needs(&m->sequential);
+    n.memory = folding > n.memory ? folding : n.memory;
+    n.memory = text > n.memory ? text : n.memory;
+    return n;
+}
+
 bool make_sequential_use(struct make_sequential *m, struct calibrated *calibrated,
-                         struct produce_item *item, size_t items, const struct session *s,
-                         struct err *err)
+                         const struct make_sequential_before *before, struct produce_item *item,
+                         size_t items, const struct session *s, struct err *err)
 {
     struct calibrate *c = &m->calibrate;
     char memory[TERM_TEXT], sums[TERM_TEXT], disk[TERM_TEXT];
@@ -59,7 +73,7 @@ bool make_sequential_use(struct make_sequential *m, struct calibrated *calibrate
     m->options = (struct sequential_options){&c->collect, &c->source.weights, calibrated};
     if (!sequential_open(&m->sequential, &m->options, item, items, err))
         return false;
-    const struct collect_needs n = sequential_needs(&m->sequential);
+    const struct collect_needs n = needs_of(m, before);
     session_say(s,
                 "text:   %s: %" PRIu64 " tokens in %" PRIu64 " windows, through each layer as it "
                 "is quantized: %zu tensors in %zu stages\n",

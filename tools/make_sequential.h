@@ -25,10 +25,16 @@ bool make_sequential_open(struct make_sequential *m, const struct make_options *
                           const struct session *s, struct err *err);
 void make_sequential_close(struct make_sequential *m);
 
+/* What the run did in front of the stages, for the memory that it states. */
+struct make_sequential_before {
+    uint64_t awq; /* of struct awq: bytes that factors took to be found; 0: there are none */
+    bool text;    /* was calibrated on */
+};
+
 /* Finds the items' stages, and says what will be done.  Items and encoder must stay. */
 bool make_sequential_use(struct make_sequential *m, struct calibrated *calibrated,
-                         struct produce_item *item, size_t items, const struct session *s,
-                         struct err *err);
+                         const struct make_sequential_before *before, struct produce_item *item,
+                         size_t items, const struct session *s, struct err *err);
 
 /* What the data follow from, beside types and encoder. */
 void make_sequential_hash(const struct make_sequential *m, struct hash *h);

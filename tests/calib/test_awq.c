@@ -171,17 +171,18 @@ static void another_function_is_refused(void **state)
     struct fold f;
     struct err err = {0};
     double error = 0.0;
+    uint64_t memory = 0;
     model_open(&m, "llama", 1, false);
     assert_true(fold_open(&f, &m.plan, &err));
-    assert_true(fold_proof(&m.plan, &m.kernels, m.pool, &error, &err));
+    assert_true(fold_proof(&m.plan, &m.kernels, m.pool, &error, &memory, &err));
     assert_true(error == 0.0);
     for (size_t s = 0; s < f.sites; s++) {
         struct fold_site *site = &f.site[s];
         site->step[site->channels / 2] = 3;
         fold_apply(site);
-        assert_true(fold_proof(&m.plan, &m.kernels, m.pool, &error, &err));
+        assert_true(fold_proof(&m.plan, &m.kernels, m.pool, &error, &memory, &err));
         site->writer[0]->by_col = site->writer[0]->by_row = NULL;
-        assert_false(fold_proof(&m.plan, &m.kernels, m.pool, &error, &err));
+        assert_false(fold_proof(&m.plan, &m.kernels, m.pool, &error, &memory, &err));
         assert_int_equal(err.code, ERR_NUMERIC);
         assert_true(error > FOLD_PROOF_BOUND);
         site->step[site->channels / 2] = 0;

@@ -117,10 +117,11 @@ def memory(tmp):
     text = tmp / "text"
     text.write_bytes(pathlib.Path("examples/calibration.txt").read_bytes()[:5000])
     quern("convert", "examples/demo", "-o", source, "--type", "F32", "-q")
-    stated, peak = program.memory("quantize", source, "-o", out, "--type", "Q3_K_M", "--method", "gptq", "--quality", "fast",
-                                  "--calib", text, "--sequential", "--no-table")
-    peak -= source.stat().st_size + out.stat().st_size
-    tap.ok(peak <= stated, "memory is what was stated", f"{peak / 2**20:.1f} of {stated / 2**20:.1f} MiB")
+    for method in ("gptq", "awq+gptq"):
+        stated, peak = program.memory("quantize", source, "-o", out, "--type", "Q3_K_M", "--method", method, "--quality", "fast",
+                                      "--calib", text, "--sequential", "--no-table", "--force")
+        peak -= source.stat().st_size + out.stat().st_size
+        tap.ok(peak <= stated, f"memory is what was stated: {method}", f"{peak / 2**20:.1f} of {stated / 2**20:.1f} MiB")
 
 
 with tempfile.TemporaryDirectory() as folder:
