@@ -43,7 +43,9 @@ static struct places find_places(enum dtype_id type)
     const size_t blocks = PIECE / d->block_elems, bytes = d->block_bytes, line = LAID_HALF * WORD;
     const size_t code_words = (size_t)t->planes * t->steps / blocks;
     const size_t rest = (bytes / WORD - code_words) * blocks;
-    const size_t codes = (bytes - code_words * WORD) * blocks * LAID_ROWS;
+    const size_t code_bytes = code_words * WORD * blocks * LAID_ROWS;
+    const size_t rest_at = blocks > 1 ? code_bytes : 0;
+    const size_t codes = blocks > 1 ? 0 : bytes * LAID_ROWS - code_bytes;
     const size_t begin = t->codes % WORD; /* a half stands before the words, or behind them */
     struct places p = {0};
     for (size_t b = 0, rests = 0; b < blocks; b++) {
@@ -54,11 +56,12 @@ static struct places find_places(enum dtype_id type)
                 add_place(&p.word[p.words++], b * bytes + from,
                           codes + (2 * step * t->planes + plane) * line, t->planes * line);
             else
-                add_place(&p.word[p.words++], b * bytes + from, rests++ * line, rest * line);
+                add_place(&p.word[p.words++], b * bytes + from, rest_at + rests++ * line,
+                          rest * line);
         }
         if (bytes % WORD != 0)
             add_place(&p.half[p.halves++], b * bytes + (begin ? 0 : bytes - bytes % WORD),
-                      2 * rest * line + b * line, line / 2);
+                      rest_at + (2 * rest + b) * line, line / 2);
     }
     return p;
 }

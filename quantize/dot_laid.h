@@ -7,7 +7,7 @@
  *   uint32_t rest[2][][16]                 the words that are no codes, in their order
  *   uint16_t half[][2][16]                 of each block the half that belongs to no word, if any
  *   uint32_t codes[steps][2][planes][16]   word s of each plane, which is `steps` words of codes,
- *                                          four bytes each
+ *                                          four bytes each; of eight blocks these come first
  *
  * A lane is a row, so that four numbers of x are broadcast, no sum runs across lanes, and a scale is
  * unpacked once for sixteen rows.

@@ -205,6 +205,12 @@ INLINE __m512i scale_of(const struct scales *s, int group)
     return _mm512_srai_epi32(_mm512_slli_epi32(s->scale[group / 4], 24 - 8 * (group % 4)), 24);
 }
 
+/* Super-blocks have their codes last: bytes before them. */
+INLINE size_t codes_at(const struct laid_codes *t)
+{
+    return (t->bytes - (size_t)(t->words * t->planes * 4)) * LAID_ROWS;
+}
+
 INLINE void unpack_scales(struct scales *out, const uint8_t *at, int h, const struct super_type *t)
 {
     const size_t words = codes_at(&t->codes) / LAID_ROWS / 4;
@@ -216,7 +222,7 @@ INLINE void add_products(__m512i dot[HALVES], const struct scales s[HALVES], con
                          const int8_t *q, int first, int steps, const struct super_type *t)
 {
     __m512i p[HALVES][GROUPS];
-    multiply_codes(p, at, q, first, steps, &t->codes);
+    multiply_codes(p, at + codes_at(&t->codes), q, first, steps, &t->codes);
     UNROLL
     for (int h = 0; h < HALVES; h++) {
         UNROLL
@@ -298,7 +304,7 @@ INLINE void pack(struct panel_super *out, const uint8_t *at, size_t blocks,
             struct scales s;
             for (int step = 0; step < STEPS; step++) {
                 __m512i u[GROUPS];
-                unpack_codes(u, at, step, h, &t->codes);
+                unpack_codes(u, at + codes_at(&t->codes), step, h, &t->codes);
                 UNROLL
                 for (int g = 0; g < GROUPS; g++)
                     _mm512_store_si512(out->u.step[STEPS * g + step][LAID_HALF * h], u[g]);

@@ -65,16 +65,11 @@ INLINE __m512i broadcast(const void *p)
     return _mm512_set1_epi32(v);
 }
 
-/* Bytes of 256 columns before the codes, in all rows. */
-INLINE size_t codes_at(const struct laid_codes *t)
-{
-    return (t->bytes - (size_t)(t->words * t->planes * 4)) * LAID_ROWS;
-}
-
+/* From the first of the codes on. */
 INLINE void unpack_codes(__m512i u[GROUPS], const uint8_t *at, int step, int h,
                          const struct laid_codes *t)
 {
-    t->unpack(u, at + codes_at(t) + (HALVES * (step % t->words) + h) * t->planes * WORD, step);
+    t->unpack(u, at + (HALVES * (step % t->words) + h) * t->planes * WORD, step);
 }
 
 /* p = codes times x, of so many steps. */

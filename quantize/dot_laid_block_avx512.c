@@ -8,6 +8,12 @@ struct block_type {
     int offset; /* of the codes, or CODES_MIN */
 };
 
+/* Blocks have their codes first. */
+INLINE size_t rest_at(const struct laid_codes *t)
+{
+    return (size_t)(t->words * t->planes) * LAID_ROWS * 4;
+}
+
 /* d of block b in half h of the rows, and m, where the type has one. */
 INLINE __m512 load_factors(__m512 *m, const uint8_t *at, int b, int h, bool min)
 {
@@ -29,10 +35,11 @@ INLINE void add_piece(float lane[GROUPS][LAID_ROWS], const uint8_t *at,
 {
     __m512i p[HALVES][GROUPS];
     multiply_codes(p, at, x->q, 0, STEPS, &t->codes);
+    at += rest_at(&t->codes);
     UNROLL
-    for (int b = 0; b < GROUPS; b++) {
+    for (int h = 0; h < HALVES; h++) {
         UNROLL
-        for (int h = 0; h < HALVES; h++) {
+        for (int b = 0; b < GROUPS; b++) {
             const bool min = t->offset == CODES_MIN;
             const __m512i more =
                 min ? _mm512_setzero_si512() : _mm512_set1_epi32(x->sum[b] * (1 << t->offset));
@@ -78,7 +85,8 @@ INLINE void pack(struct panel_block *out, const uint8_t *at, size_t pieces,
             }
             for (int b = 0; b < GROUPS; b++) {
                 __m512 m;
-                _mm512_store_ps(out->d[b] + LAID_HALF * h, load_factors(&m, at, b, h, min));
+                _mm512_store_ps(out->d[b] + LAID_HALF * h,
+                                load_factors(&m, at + rest_at(&t->codes), b, h, min));
                 _mm512_store_ps(out->m[b] + LAID_HALF * h, m);
             }
         }
