@@ -58,11 +58,12 @@ static uint64_t kept_floats(const struct hparams *h)
 
 uint64_t pass_memory(const struct pass_options *o)
 {
+    enum { PAGES = 5 * (2 << 20) }; /* five pieces are rounded up to large pages (core/mem.h) */
     const struct hparams *h = &o->weights->hparams;
     const uint64_t heads = h->heads * (h->head_dim + h->value_dim),
                    token = 3 * h->embd + heads + kept_floats(h) + 2 * h->ffn;
-    return sizeof(float) *
-           (FORWARD_PIECE * token + o->corpus->context * (h->embd + kept_floats(h)));
+    return PAGES + sizeof(float) *
+                       (FORWARD_PIECE * token + o->corpus->context * (h->embd + kept_floats(h)));
 }
 
 uint64_t pass_program(const struct pass_options *o)
