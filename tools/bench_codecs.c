@@ -119,7 +119,7 @@ bool bench_codecs(struct session *s, char **name, size_t names, struct err *err)
     bool ok = choose(&b, name, names, err);
     if (ok)
         session_say(s, "%s, %d threads\n", s->kernels.name, pool_threads(s->pool));
-    ok = ok && speed_of_machine(&b.machine, s->pool, err) &&
+    ok = ok && speed_machine_open(&b.machine, s->pool, err) &&
          codec_speed_open(&speed, CODEC_SPEED_ROWS, &s->kernels, s->pool, err);
     s->progress.base.unit = "types";
     s->progress.base.total = b.types;
@@ -130,5 +130,6 @@ bool bench_codecs(struct session *s, char **name, size_t names, struct err *err)
     }
     term_progress_clear(&s->progress);
     codec_speed_close(&speed);
+    speed_machine_close(&b.machine);
     return ok && (s->common.json ? print_json(&b, s, err) : print_table(&b, err));
 }

@@ -38,9 +38,9 @@ static double rate_of(const struct speed_pass *p)
 }
 
 /* Of what the machine can do, per cent. */
-static double read_share(const struct speed_pass *p, const struct speed_machine *m)
+static double read_share(const struct speed_pass *p)
 {
-    return 100.0 * p->bytes / p->seconds / m->read;
+    return 100.0 * p->bytes / p->seconds / p->read;
 }
 
 static double multiply_share(const struct speed_pass *p, const struct speed_machine *m)
@@ -68,7 +68,7 @@ static bool print_table(const struct speed_pass *p, const struct speed_machine *
         table_cell(&t, "%zu", p[i].tokens);
         table_cell(&t, "%zu", p[i].context);
         table_cell(&t, "%.1f", rate_of(&p[i]));
-        table_cell(&t, "%.0f", read_share(&p[i], m));
+        table_cell(&t, "%.0f", read_share(&p[i]));
         table_cell(&t, "%.0f", multiply_share(&p[i], m));
     }
     printf("this machine reads %.1f GB/s and multiplies %.1f GFLOP/s in f32\n\n", m->read * 1e-9,
@@ -98,7 +98,8 @@ static bool print_json(const struct bench_options *o, const struct session *s,
         json_object_set_new(pass, "context", json_integer((json_int_t)p->context));
         json_object_set_new(pass, "tokens_per_second", json_real(rate_of(p)));
         json_object_set_new(pass, "bytes", json_real(p->bytes));
-        json_object_set_new(pass, "read_percent", json_real(read_share(p, m)));
+        json_object_set_new(pass, "read_bytes_per_second", json_real(p->read));
+        json_object_set_new(pass, "read_percent", json_real(read_share(p)));
         json_object_set_new(pass, "multiply_percent", json_real(multiply_share(p, m)));
         json_array_append_new(list, pass);
     }
@@ -112,24 +113,25 @@ static bool measure(const struct bench_options *o, const struct weights *w, stru
 {
     const struct dtype *cache = dtype_find(o->cache);
     struct speed_pass done[PASSES];
-    struct speed_machine machine;
+    struct speed_machine machine = {0};
     struct forward f = {0};
     if (!cache)
         return err_set(err, ERR_USAGE, "--cache-type: no type is called '%s'", o->cache);
     session_say(s, "%s; %s, cache in %s, %d threads\n", w->arch->name,
                 s->kernels.dot ? s->kernels.dot->name : "exact f32", cache->name,
                 pool_threads(s->pool));
-    bool ok =
-        speed_of_machine(&machine, s->pool, err) && forward_open(&f, w, &s->kernels, s->pool, err);
+    bool ok = speed_machine_open(&machine, s->pool, err) &&
+              forward_open(&f, w, &s->kernels, s->pool, err);
     s->progress.base.unit = "passes";
     s->progress.base.total = PASSES;
     for (size_t i = 0; ok && i < PASSES; i++) {
         done[i] = passes[i];
-        ok = speed_of_pass(&done[i], &f, cache->id, err);
+        ok = speed_of_pass(&done[i], &machine, &f, cache->id, err);
         progress_step(&s->progress.base, work_of(&done[i]), 1);
     }
     term_progress_clear(&s->progress);
     forward_close(&f);
+    speed_machine_close(&machine);
     return ok && (s->common.json ? print_json(o, s, done, &machine, err)
                                  : print_table(done, &machine, err));
 }

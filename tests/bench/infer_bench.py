@@ -78,7 +78,7 @@ def quern(program, path, threads):
     rows = {(r["work"], r["tokens"], r["sequences"], r["context"]): r for r in report["passes"]}
     prompt = rows["prompt", PROMPT, 1, 0]
     generation = next(r for k, r in rows.items() if k[0] == "generation" and k[2] == 1 and k[3] == BEFORE)
-    return prompt["tokens_per_second"], generation["tokens_per_second"], generation["read_percent"], report["read_bytes_per_second"]
+    return prompt["tokens_per_second"], generation["tokens_per_second"], generation["read_percent"], generation["read_bytes_per_second"]
 
 
 def main():
