@@ -20,7 +20,7 @@ for p in bench["passes"]:
     rows = p["sequences"] * layers * heads * (p["context"] + p["tokens"] / 2)
     assert p["bytes"] == weights + rows * (head + (head + 31) // 32 * 32) * 4, (p, weights)  # values lie in panels
     seconds = p["sequences"] * p["tokens"] / p["tokens_per_second"]
-    share = 100 * p["bytes"] / seconds / bench["read_bytes_per_second"]
+    share = 100 * p["bytes"] / seconds / p["read_bytes_per_second"]
     assert math.isclose(share, p["read_percent"], rel_tol=1e-6), (p, share)
     assert p["multiply_percent"] > 0
 assert {p["work"] for p in bench["passes"]} == {"prompt", "generation"}
