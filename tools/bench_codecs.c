@@ -118,7 +118,7 @@ bool bench_codecs(struct session *s, char **name, size_t names, struct err *err)
     struct codec_speed speed = {0};
     bool ok = choose(&b, name, names, err);
     if (ok)
-        session_say(s, "%s, %d threads\n", s->kernels.name, pool_threads(s->pool));
+        session_say(s, "%s, %s\n", s->kernels.name, s->threads);
     ok = ok && speed_machine_open(&b.machine, s->pool, err) &&
          codec_speed_open(&speed, CODEC_SPEED_ROWS, &s->kernels, s->pool, err);
     s->progress.base.unit = "types";

@@ -117,9 +117,8 @@ static bool measure(const struct bench_options *o, const struct weights *w, stru
     struct forward f = {0};
     if (!cache)
         return err_set(err, ERR_USAGE, "--cache-type: no type is called '%s'", o->cache);
-    session_say(s, "%s; %s, cache in %s, %d threads\n", w->arch->name,
-                s->kernels.dot ? s->kernels.dot->name : "exact f32", cache->name,
-                pool_threads(s->pool));
+    session_say(s, "%s; %s, cache in %s, %s\n", w->arch->name,
+                s->kernels.dot ? s->kernels.dot->name : "exact f32", cache->name, s->threads);
     bool ok = speed_machine_open(&machine, s->pool, err) &&
               forward_open(&f, w, &s->kernels, s->pool, err);
     s->progress.base.unit = "passes";

@@ -70,7 +70,7 @@ static void say_plan(const struct calibrate_command *me, const struct calibrate 
                 "files of up to %s in %s.work\n",
                 term_size(n.memory, memory), term_size(n.hessian, sums), term_size(n.disk, disk),
                 me->o.out);
-    session_say(s, "with:   %d threads, %s products\n", pool_threads(s->pool),
+    session_say(s, "with:   %s, %s products\n", s->threads,
                 c->kernels.dot ? c->kernels.dot->name : "exact f32");
 }
 

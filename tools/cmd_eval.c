@@ -175,10 +175,9 @@ static bool measure(struct evaluation *e, struct err *err)
         return err_set(err, ERR_MEMORY, "scores of %zu windows", w->count);
     session_say(s,
                 "%zu tokens: %zu windows of %zu, of each the last %zu scored; %s, cache in %s, "
-                "%d threads\n",
+                "%s\n",
                 e->text.windows.tokens, w->count, w->size, w->scored,
-                s->kernels.dot ? s->kernels.dot->name : "exact f32", cache->name,
-                pool_threads(s->pool));
+                s->kernels.dot ? s->kernels.dot->name : "exact f32", cache->name, s->threads);
     const struct score_options options = {
         .model = &e->model.weights,
         .base = o->against ? &e->source.weights : NULL,

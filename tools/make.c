@@ -283,8 +283,7 @@ static void say_plan(struct make *m)
                                              : "the source's types",
                 term_size(m->bytes, size), params ? bits / (double)params : 0.0);
     say_types(m);
-    session_say(m->s, "with:   %d threads, %s kernels\n", pool_threads(m->s->pool),
-                m->s->kernels.name);
+    session_say(m->s, "with:   %s, %s kernels\n", m->s->threads, m->s->kernels.name);
     for (size_t i = 0; i < m->plan.notes; i++)
         session_say(m->s, "note:   %s\n", m->plan.note[i]);
     say_fallbacks(m);

@@ -16,7 +16,11 @@ bool session_open(struct session *s, struct err *err)
     dot_init(&s->dot, &s->kernels, cpu_features());
     s->kernels.dot = &s->dot;
     term_progress_open(&s->progress, s->common.quiet);
-    return pool_open(&s->pool, (int)s->common.threads, err);
+    if (!pool_open(&s->pool, (int)s->common.threads, err))
+        return false;
+    const int threads = pool_threads(s->pool);
+    snprintf(s->threads, sizeof s->threads, "%d thread%s", threads, threads == 1 ? "" : "s");
+    return true;
 }
 
 void session_close(struct session *s)

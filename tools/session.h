@@ -15,6 +15,7 @@ struct session {
     struct kernels kernels;   /* kernels.dot is `dot`: NULL it for exact products */
     struct dot_kernels dot;
     struct pool *pool;
+    char threads[24]; /* of it: "1 thread", "8 threads" */
     struct term_progress progress;
 };
 

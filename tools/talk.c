@@ -48,9 +48,9 @@ static void say_plan(const struct talk *t, const struct talk_options *o, const s
     const bool there = meta_find(&t->checkpoint.meta, "tokenizer.chat_template") != NULL;
     const struct kv_cache *cache = &t->generator.cache;
     char size[TERM_TEXT];
-    session_say(s, "%s: %s, %d threads, context of %zu tokens (%s in %s)\n", t->weights.arch->name,
-                s->kernels.dot ? s->kernels.dot->name : "exact f32", pool_threads(s->pool),
-                cache->context, term_size(cache->bytes, size), cache->dtype->name);
+    session_say(s, "%s: %s, %s, context of %zu tokens (%s in %s)\n", t->weights.arch->name,
+                s->kernels.dot ? s->kernels.dot->name : "exact f32", s->threads, cache->context,
+                term_size(cache->bytes, size), cache->dtype->name);
     if (t->chat.family)
         session_say(s, "turns are written as %s\n", t->chat.family->name);
     else

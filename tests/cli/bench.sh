@@ -46,12 +46,12 @@ print(seen.count(b"\033[K"))' "$quern" bench "$in/llama.gguf" -t 1
 result $? "a terminal has a bar"
 is "a dumb one has not" 0 "$(at_terminal dumb)"
 run bench "$in/llama.gguf" --exact -t 1
-says "exact products" 'exact f32, cache in F16, 1 threads'
+says "exact products" 'exact f32, cache in F16, 1 thread$'
 
 run bench --codecs q4_k IQ2_XXS F32
 prints "codecs: a type that is written" '^Q4_K +[0-9]+ +[0-9.]+ +[0-9]+ +[0-9]+ +[0-9.]+ +[0-9]+$'
 prints "and one that is only read" '^IQ2_XXS +- +- +- +[0-9]+ +[0-9.]+ +[0-9]+$'
-says "kernels and threads are said" '^[a-z0-9]+, [0-9]+ threads'
+says "kernels and threads are said" '^[a-z0-9]+, [0-9]+ threads?'
 run bench --codecs Q4_K iq3_s --json -q -t 1
 ok "bytes are four and the type's; shares follow from them" python3 -c '
 import json, math, sys

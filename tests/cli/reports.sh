@@ -75,7 +75,7 @@ run quantize "$in/llama" -o "$out/q.gguf" --force
 is "the table is on stdout" 24 "$(wc -l <"$tmp/stdout")"
 is "the worst five are marked" 5 "$(grep -c '^\* ' "$tmp/stdout")"
 says "what is read and what will be: on stderr, before" "^source: .*llama \(safetensors, llama\): 21 tensors, 125 k weights"
-says "with threads and kernels" "^with: +[0-9]+ threads, [a-z0-9]+ kernels"
+says "with threads and kernels" "^with: +[0-9]+ threads?, [a-z0-9]+ kernels"
 is "no escape sequences in a pipe" 0 "$(grep -c "$(printf '\033')" "$tmp/stdout" "$tmp/stderr" | awk -F: '{n += $2} END {print n}')"
 
 for command in "inspect $in/f16.gguf" "inspect $in/f16.gguf --json" "codecs --json" "quantize --help"; do
