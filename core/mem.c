@@ -62,8 +62,8 @@ static bool too_much(size_t bytes)
     return bytes > there && bytes - there > read_memory("SwapFree:");
 }
 
-/* Whole pieces of `page` bytes, at least one. */
-static void *alloc_pages(size_t count, size_t size, size_t page)
+/* Whole pieces of `page` bytes, at least one; how much they are to *all. */
+static void *alloc_pages(size_t count, size_t size, size_t page, size_t *all)
 {
     size_t bytes;
     void *p = NULL;
@@ -77,12 +77,26 @@ static void *alloc_pages(size_t count, size_t size, size_t page)
     if (page == LARGE_PAGE)
         madvise(p, bytes, MADV_HUGEPAGE); /* advice: without it all is slower, and well */
 #endif
-    return memset(p, 0, bytes);
+    *all = bytes;
+    return p;
 }
 
-void *mem_alloc(size_t count, size_t size) { return alloc_pages(count, size, 64); }
+static void *alloc_zeroed(size_t count, size_t size, size_t page)
+{
+    size_t bytes;
+    void *p = alloc_pages(count, size, page, &bytes);
+    return p ? memset(p, 0, bytes) : NULL;
+}
 
-void *mem_alloc_large(size_t count, size_t size) { return alloc_pages(count, size, LARGE_PAGE); }
+void *mem_alloc(size_t count, size_t size) { return alloc_zeroed(count, size, 64); }
+
+void *mem_alloc_large(size_t count, size_t size) { return alloc_zeroed(count, size, LARGE_PAGE); }
+
+void *mem_alloc_unset(size_t count, size_t size)
+{
+    size_t bytes;
+    return alloc_pages(count, size, LARGE_PAGE, &bytes);
+}
 
 void *mem_grow(void *array, size_t used, size_t size)
 {

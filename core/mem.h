@@ -19,6 +19,9 @@ void *mem_alloc(size_t count, size_t size);
  * again and again, and would lose time looking up page by page. */
 void *mem_alloc_large(size_t count, size_t size);
 
+/* The same with anything in it: for threads that fill it together, and so get its pages together. */
+void *mem_alloc_unset(size_t count, size_t size);
+
 /* Bytes that this process may still take without the system beginning to swap, as far as the system
  * says so. */
 uint64_t mem_available(void);

@@ -49,7 +49,7 @@ void weights_lay_out(struct weights *w, const struct dot_kernels *k, struct pool
     for (size_t i = 0; (l = linear_at(w, i)) != NULL; i++)
         bytes += laid_bytes(l->weight, k);
     if (w->laid || bytes == 0 || bytes > mem_available() / 2 ||
-        !(w->laid = mem_alloc_large(bytes, 1)))
+        !(w->laid = mem_alloc_unset(bytes, 1)))
         return;
     uint8_t *at = w->laid;
     for (size_t i = 0; (l = linear_at(w, i)) != NULL; i++) {

@@ -22,7 +22,8 @@
 
 enum { LAID_ROWS = 32, LAID_HALF = 16 };
 
-/* Lays out one group: `rows` rows of `cols` columns, whole pieces, row_bytes apart. */
+/* Lays out one group: `rows` rows of `cols` columns, whole pieces, row_bytes apart.
+ * Every byte of `to` is written. */
 void laid_write(uint8_t *to, enum dtype_id type, const uint8_t *from, size_t row_bytes, size_t rows,
                 size_t cols);
 
