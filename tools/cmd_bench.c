@@ -189,7 +189,7 @@ static bool run_bench(const struct command *me, int argc, char **argv, struct er
 const struct command cmd_bench = {
     .name = "bench",
     .usage = "MODEL.gguf | --codecs [TYPE]... [OPTION]...",
-    .summary = "how fast a model runs, or types are encoded, beside what this machine can do",
+    .summary = "how fast a model runs, beside what this machine can do",
     .text = "Measures prompts and generation at several sizes, one sequence and several at once, "
             "and in the same run how fast this machine reads memory and multiplies in f32. "
             "Generation reads all weights and the cache for every token: it cannot be faster than "

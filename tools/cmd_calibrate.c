@@ -246,7 +246,7 @@ static bool run_calibrate(const struct command *me, int argc, char **argv, struc
 const struct command cmd_calibrate = {
     .name = "calibrate",
     .usage = "SOURCE -f TEXT -o OUT.h5 [OPTION]...",
-    .summary = "runs a model over texts and keeps what its linears were fed, for quantizing",
+    .summary = "runs a model over texts and keeps what its linears were fed",
     .text =
         "SOURCE is a model folder, a safetensors file, or a GGUF. For every input of linears the "
         "file "

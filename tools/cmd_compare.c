@@ -203,6 +203,6 @@ const struct command cmd_compare = {
         "made them. With a text also what that costs: perplexity, and KL divergence from the\n"
         "first file, which then should be the unquantized one.\n\n"
         "  quern compare path/to/model-folder model-Q4_K_M.gguf other-tool-Q4_K_M.gguf\n"
-        "  quern compare model model-F16.gguf model-Q4_K_M.gguf model-Q2_K.gguf -f text.txt\n",
+        "  quern compare model F16.gguf Q4_K_M.gguf Q2_K.gguf -f text.txt\n",
     .run = run_compare,
 };

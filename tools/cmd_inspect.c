@@ -279,7 +279,7 @@ static bool run_inspect(const struct command *me, int argc, char **argv, struct 
 const struct command cmd_inspect = {
     .name = "inspect",
     .usage = "FILE [--tensor NAME] [OPTION]...",
-    .summary = "what is in a model file or folder: keys, tensors, one tensor's values",
+    .summary = "what is in a model file or folder: keys, tensors, values",
     .text = "Reads any container that quern reads: a folder, safetensors, GGUF; and what `quern "
             "calibrate` writes. With --json everything is "
             "printed whole; the tables shorten long values.\n\n"

@@ -104,19 +104,19 @@ static bool run_quantize(const struct command *me, int argc, char **argv, struct
 const struct command cmd_quantize = {
     .name = "quantize",
     .usage = "SOURCE -o OUT.gguf [--type TYPE] [OPTION]...",
-    .summary = "a model folder or GGUF to a quantized GGUF, in one pass, with what was lost",
+    .summary = "a model folder or GGUF to a quantized GGUF, with what was lost",
     .text =
         "SOURCE is a model folder, a safetensors file, or a GGUF; `quern quantize SOURCE OUT "
         "TYPE`\n"
         "works, too. The types are those of llama.cpp, and so are the files; the search for the\n"
         "scales is quern's own and leaves less error at the same bytes.\n\n"
         "  quern quantize Llama-3.2-1B -o llama-3.2-1b-Q4_K_M.gguf --type Q4_K_M\n"
-        "  quern quantize model-F16.gguf -o model-Q2_K.gguf --type Q2_K --imatrix imatrix.gguf\n"
+        "  quern quantize model-F16.gguf -o out.gguf --type Q2_K --imatrix imatrix.gguf\n"
         "  quern quantize model --type Q3_K_M --tensor-type 'attn_v=Q6_K' --dry-run\n\n"
         "With --calib the errors of a layer's weights make up for one another (GPTQ), and types "
         "can be chosen by what they cost the model's predictions. A run of GPTQ that was "
         "stopped or killed goes on where it was.\n\n"
         "  quern quantize model -o model-Q4_K_M.gguf --type Q4_K_M --calib text.txt\n"
-        "  quern quantize model -o model.gguf --like Q4_K_M --calib calib.h5 --probe text.txt\n",
+        "  quern quantize model -o out.gguf --like Q4_K_M --calib calib.h5 --probe text\n",
     .run = run_quantize,
 };

@@ -14,10 +14,12 @@ run --version
 prints "--version" '^quern [0-9]+\.[0-9]+\.[0-9]+$'
 [ "$(echo "$commands" | wc -w)" -ge 8 ]
 result $? "there are commands"
+is "--help: lines of 80 columns" "" "$("$quern" --help | awk 'length > 80')"
 for command in $commands; do
     run "$command" --help
     prints "$command --help" "^usage: quern $command "
     cp "$tmp/stdout" "$tmp/help"
+    is "$command --help: lines of 80 columns" "" "$(awk 'length > 80' "$tmp/help")"
     run help "$command"
     ok "help $command is the same" cmp "$tmp/help" "$tmp/stdout"
     refuses "$command: an unknown option, and the nearest" 2 "quern $command: unknown option --hepl; did you mean --help" "$command" --hepl
