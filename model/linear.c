@@ -158,25 +158,32 @@ static void multiply_fast(size_t item, int thread, void *arg)
     multiply_rows(w, &t);
 }
 
-/* One x: rows are read once, and nothing else counts.  A thread takes most of its share of the rows
+/* One x: rows are read once, and nothing else counts.  A thread takes most of its share of the bytes
  * of all jobs in one go, as a stream; the rest, in eighths, is for whoever is done first. */
 enum { SHARE_ITEMS = 3, EIGHTHS = 8 };
 
-static size_t share_begin(size_t rows, size_t item, size_t threads)
+static size_t share_begin(size_t bytes, size_t item, size_t threads)
 {
     static const size_t begin[SHARE_ITEMS] = {0, 6, 7};
     const size_t share = item / SHARE_ITEMS;
-    const size_t from = rows * share / threads, to = rows * (share + 1) / threads;
-    return from + (to - from) * begin[item % SHARE_ITEMS] / EIGHTHS;
+    const size_t from = bytes / threads * share;
+    const size_t to = share + 1 < threads ? bytes / threads * (share + 1) : bytes;
+    return share < threads ? from + (to - from) / EIGHTHS * begin[item % SHARE_ITEMS] : bytes;
 }
 
-/* The first group of a weight's rows that begins at row `at` of all or behind it; `before` are those
+/* The first group of a weight's rows that begins at byte `at` of all or behind it; `before` are those
  * of other weights. */
-static size_t group_begin(size_t at, size_t before, size_t rows)
+static size_t group_begin(size_t at, size_t before, const struct tensor *t)
 {
-    const size_t row = clamp(at, before, before + rows) - before;
+    const size_t rows = (size_t)tensor_rows(t), row_bytes = t->bytes / rows;
+    const size_t row = (clamp(at, before, before + t->bytes) - before + row_bytes - 1) / row_bytes;
     const size_t begin = (row + DOT_PANEL_ROWS - 1) / DOT_PANEL_ROWS * DOT_PANEL_ROWS;
     return begin < rows ? begin : rows;
+}
+
+static bool is_in_work(const struct work *w, const struct linear_job *job)
+{
+    return dot_form(job->linear->weight->dtype->id) == w->form;
 }
 
 static void multiply_share(size_t item, int thread, void *arg)
@@ -185,15 +192,18 @@ static void multiply_share(size_t item, int thread, void *arg)
     const size_t threads = (size_t)pool_threads(w->engine->pool);
     size_t all = 0, before = 0;
     for (size_t j = 0; j < w->jobs; j++)
-        all += (size_t)tensor_rows(w->job[j].linear->weight);
+        all += is_in_work(w, &w->job[j]) ? w->job[j].linear->weight->bytes : 0;
     const size_t from = share_begin(all, item, threads), to = share_begin(all, item + 1, threads);
     for (size_t j = 0; j < w->jobs; j++) {
         struct tile t = {.linear = w->job[j].linear, .scratch = scratch_of(w, thread)};
-        t.rows = (size_t)tensor_rows(t.linear->weight);
-        t.first = group_begin(from, before, t.rows);
-        t.count = group_begin(to, before, t.rows) - t.first;
+        const struct tensor *weight = t.linear->weight;
+        if (!is_in_work(w, &w->job[j]))
+            continue;
+        t.rows = (size_t)tensor_rows(weight);
+        t.first = group_begin(from, before, weight);
+        t.count = group_begin(to, before, weight) - t.first;
         t.y = w->job[j].y + t.first;
-        before += t.rows;
+        before += weight->bytes;
         if (t.count > 0)
             multiply_rows(w, &t);
     }
@@ -205,11 +215,11 @@ static void run_fast(struct work *w, size_t tiles)
 {
     for (int form = 0; form < DOT_FORMS; form++) {
         bool wanted = false;
+        w->form = (enum dot_form)form;
         for (size_t j = 0; j < w->jobs; j++)
-            wanted |= (int)dot_form(w->job[j].linear->weight->dtype->id) == form;
+            wanted |= is_in_work(w, &w->job[j]);
         if (!wanted)
             continue;
-        w->form = (enum dot_form)form;
         w->input_bytes = dot_input_bytes(w->form, w->cols);
         if (w->form == DOT_FLOAT && w->input_bytes == w->cols * sizeof(float))
             w->input = (const uint8_t *)w->x;
