@@ -18,17 +18,11 @@ static void on_signal(int number)
     signal(number, SIG_DFL);
 }
 
-/* What is ignored stays so: SIGHUP under nohup, SIGINT behind a shell. */
-static void listen_to(int number)
-{
-    if (signal(number, on_signal) == SIG_IGN)
-        signal(number, SIG_IGN);
-}
-
 void stop_on_signals(void)
 {
     for (size_t i = 0; i < SIGNALS; i++)
-        listen_to(asks[i]);
+        if (signal(asks[i], on_signal) == SIG_IGN && asks[i] == SIGHUP)
+            signal(SIGHUP, SIG_IGN); /* nohup */
 }
 
 bool stop_check(struct err *err)

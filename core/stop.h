@@ -7,8 +7,8 @@
 
 #include "core/err.h"
 
-/* From now on the first SIGINT, SIGTERM or SIGHUP (the terminal is gone) asks the work to stop and
- * clean up, unless it is ignored; the second ends the program. */
+/* From now on the first SIGINT, SIGTERM or SIGHUP (the terminal is gone, and nohup was not asked for)
+ * asks the work to stop and clean up; the second ends the program. */
 void stop_on_signals(void);
 
 /* True while nobody asked; else false with ERR_STOPPED, "stopped". */

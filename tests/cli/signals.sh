@@ -12,8 +12,8 @@ start() { # COMMAND ARGUMENT...
     rm -f "$tmp/stderr"
     QUERN_CPU_WITHOUT=avx2 python3 -c '
 import os, signal, sys
-for number in signal.SIGINT, signal.SIGHUP:
-    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if "NOHUP" in os.environ else signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])' "$quern" "$@" >"$tmp/stdout" 2>"$tmp/stderr" &
     pid=$!
     tries=0
@@ -38,6 +38,15 @@ for signal in INT TERM HUP; do
     is "SIG$signal: one sentence" "quern quantize: stopped; nothing was written" "$(cat "$tmp/stderr")"
     is "SIG$signal: nothing is left" "" "$(ls "$out")"
 done
+
+export NOHUP=1
+start quantize "$in/model" -o "$out/a.gguf" --type IQ4_XS --threads 1 -q
+unset NOHUP
+kill -HUP "$pid"
+sleep 0.5
+[ -e "$out/a.gguf.tmp" ]
+result $? "SIGHUP under nohup: it goes on"
+stop TERM
 
 start quantize "$in/model" -o "$out/a.gguf" --type IQ4_XS --threads 1 -q
 run quantize "$golden/llama" -o "$out/a.gguf" -q
