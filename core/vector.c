@@ -93,6 +93,12 @@ static void multiply(float *y, const float *x, size_t n)
         y[i] *= x[i];
 }
 
+static void widen(float *y, const int8_t *x, const float *scale, size_t rows)
+{
+    for (size_t i = 0; i < rows * VECTOR_PANEL; i++)
+        y[i] = (float)x[i] * scale[i % VECTOR_PANEL];
+}
+
 static float at_f32(const void *b, size_t i) { return ((const float *)b)[i]; }
 
 static float at_f16(const void *b, size_t i) { return half_to_float(((const uint16_t *)b)[i]); }
@@ -115,8 +121,8 @@ static void outer_f16(const struct vector_outer *o) { outer(o, at_f16); }
 
 void vector_init(struct vector_kernels *v, unsigned cpu)
 {
-    *v = (struct vector_kernels){max,   sum_squares, exp_row,   silu_gate, add,
-                                 scale, multiply,    outer_f32, outer_f16};
+    *v = (struct vector_kernels){max,   sum_squares, exp_row, silu_gate, add,
+                                 scale, multiply,    widen,   outer_f32, outer_f16};
 #if defined(QUERN_AVX2)
     if (cpu & CPU_AVX2)
         vector_init_avx2(v);

@@ -11,6 +11,7 @@
 #define CORE_VECTOR_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { VECTOR_PANEL = 32 };
 
@@ -40,8 +41,10 @@ struct vector_kernels {
     void (*add)(float *y, const float *x, size_t n);                 /* y[i] += x[i] */
     void (*scale)(float *y, const float *x, float factor, size_t n); /* y[i] = x[i] * factor */
     void (*multiply)(float *y, const float *x, size_t n);            /* y[i] *= x[i] */
-    void (*outer_f32)(const struct vector_outer *o);                 /* b in F32 */
-    void (*outer_f16)(const struct vector_outer *o);                 /* b in F16 */
+    /* y[r][c] = x[r][c] * scale[c], of VECTOR_PANEL columns */
+    void (*widen)(float *y, const int8_t *x, const float *scale, size_t rows);
+    void (*outer_f32)(const struct vector_outer *o); /* b in F32 */
+    void (*outer_f16)(const struct vector_outer *o); /* b in F16 */
 };
 
 /* The best that the cpu features (core/cpu.h) allow; with cpu == 0, the reference. */

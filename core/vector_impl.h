@@ -2,6 +2,7 @@
  * define, besides VL and what vector_outer_impl.h asks for,
  *
  *   vf                            a vector of floats
+ *   vf_load_i8(p)                 of VL bytes
  *   vf_set(a) vf_load(p) vf_store(p, a) vf_add(a, b) vf_sub(a, b) vf_mul(a, b) vf_div(a, b)
  *   vf_max(a, b)                  a > b ? a : b
  *   vf_fma(a, b, c)               a * b + c, rounded once
@@ -204,8 +205,17 @@ static void scale(float *y, const float *x, float factor, size_t n)
         store_last(y, n, scaled(load_last(x, n, 0.0f), factor));
 }
 
+static void widen(float *y, const int8_t *x, const float *scale, size_t rows)
+{
+    for (size_t r = 0; r < rows; r++, x += VECTOR_PANEL, y += VECTOR_PANEL) {
+        UNROLL
+        for (int i = 0; i < VECTOR_PANEL; i += VL)
+            vf_store(y + i, vf_mul(vf_load_i8(x + i), vf_load(scale + i)));
+    }
+}
+
 static void init(struct vector_kernels *v)
 {
-    *v = (struct vector_kernels){max,   sum_squares, exp_row,   silu_gate, add,
-                                 scale, multiply,    outer_f32, outer_f16};
+    *v = (struct vector_kernels){max,   sum_squares, exp_row, silu_gate, add,
+                                 scale, multiply,    widen,   outer_f32, outer_f16};
 }

@@ -1,7 +1,9 @@
 #include "model/kv_cache.h"
 
+#include "core/block.h"
 #include "core/mem.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -70,6 +72,15 @@ static size_t tile_of(const struct kv_cache *c, const struct kv_head *h, size_t 
 /* Bytes of a position in a panel of values. */
 static size_t panel_row(const struct kv_cache *c) { return c->value_bytes / c->value_panels; }
 
+/* Some dims of a panel of keys in Q8_0: of each position a block. */
+enum { GROUP = sizeof((struct block_q8_0 *)NULL)->qs };
+struct key_group {
+    uint16_t d[VECTOR_PANEL];
+    int8_t q[GROUP][VECTOR_PANEL];
+};
+static_assert(sizeof(struct key_group) == VECTOR_PANEL * sizeof(struct block_q8_0),
+              "the same bytes");
+
 static void put_column_f32(float *to, const float *key, size_t dim)
 {
     for (size_t i = 0; i < dim; i++)
@@ -88,17 +99,29 @@ static void put_column_f16(const struct kv_cache *c, uint16_t *to, const float *
     }
 }
 
-/* A key into its column of the panel that holds its position; in Q8_0 into its row. */
+static void put_column_q8(const struct kv_cache *c, struct key_group *to, size_t column,
+                          const float *key)
+{
+    struct block_q8_0 block;
+    for (size_t i = 0; i < c->key_dim; i += GROUP, to++) {
+        c->kernels->encode[DTYPE_Q8_0](&block, key + i, NULL, GROUP);
+        to->d[column] = block.d;
+        for (size_t j = 0; j < GROUP; j++)
+            to->q[j][column] = block.qs[j];
+    }
+}
+
+/* A key into its column of the panel that holds its position. */
 static void put_key(const struct kv_cache *c, uint8_t *keys, size_t position, const float *key)
 {
     const size_t column = position % VECTOR_PANEL;
-    uint8_t *panel = keys + (position - column) * c->key_bytes;
+    void *panel = keys + (position - column) * c->key_bytes;
     if (c->dtype->id == DTYPE_F32)
-        put_column_f32((float *)(void *)panel + column, key, c->key_dim);
+        put_column_f32((float *)panel + column, key, c->key_dim);
     else if (c->dtype->id == DTYPE_F16)
-        put_column_f16(c, (uint16_t *)(void *)panel + column, key);
+        put_column_f16(c, (uint16_t *)panel + column, key);
     else
-        c->kernels->encode[DTYPE_Q8_0](panel + column * c->key_bytes, key, NULL, c->key_dim);
+        put_column_q8(c, panel, column, key);
 }
 
 static void put_value(const struct kv_cache *c, uint8_t *values, size_t position,
@@ -125,17 +148,13 @@ void kv_cache_put(struct kv_cache *c, size_t layer, size_t sequence, size_t posi
     }
 }
 
-/* Keys in Q8_0 as the columns of panels. */
-static void decode_keys(const struct kv_cache *c, float *dst, const uint8_t *row, size_t count)
+static void decode_keys(const struct kv_cache *c, float *dst, const void *keys, size_t panels)
 {
-    float block[VECTOR_PANEL];
-    for (size_t p = 0; p < count; p++) {
-        float *to = dst + p / VECTOR_PANEL * VECTOR_PANEL * c->key_dim + p % VECTOR_PANEL;
-        for (size_t i = 0; i < c->key_dim; i += VECTOR_PANEL, row += c->dtype->block_bytes) {
-            c->kernels->decode[DTYPE_Q8_0](block, row, VECTOR_PANEL);
-            for (size_t j = 0; j < VECTOR_PANEL; j++, to += VECTOR_PANEL)
-                *to = block[j];
-        }
+    const struct key_group *group = keys;
+    for (size_t i = 0; i < panels * c->key_dim; i += GROUP, group++) {
+        float scale[VECTOR_PANEL];
+        c->kernels->decode[DTYPE_F16](scale, group->d, VECTOR_PANEL);
+        c->kernels->vector.widen(dst + i * VECTOR_PANEL, group->q[0], scale, GROUP);
     }
 }
 
@@ -153,7 +172,7 @@ struct kv_tile kv_cache_read(const struct kv_cache *c, const struct kv_head *h, 
     if (c->dtype->id != DTYPE_Q8_0)
         return t;
     float *values = scratch + KV_TILE * c->key_dim;
-    decode_keys(c, scratch, t.keys, count);
+    decode_keys(c, scratch, t.keys, (count + VECTOR_PANEL - 1) / VECTOR_PANEL);
     for (size_t i = 0; i < c->value_panels; i++)
         c->kernels->decode[DTYPE_Q8_0](values + i * KV_TILE * VECTOR_PANEL,
                                        t.values + i * KV_TILE * panel_row(c), count * VECTOR_PANEL);

@@ -3,8 +3,8 @@
  * By layer, sequence and head, in F16, F32 or Q8_0, laid out as attention reads it: tiles of
  * KV_TILE positions, each of panels for outer products (core/vector.h):
  *
- *   keys    VECTOR_PANEL positions side by side: [position / 32][dim][position % 32]; in Q8_0,
- *           whose blocks go along a key, a row a position
+ *   keys    VECTOR_PANEL positions side by side: [position / 32][dim][position % 32]; in Q8_0
+ *           each 32 dims behind the scales of their blocks
  *   values  VECTOR_PANEL dims side by side: [dim / 32][position][dim % 32], padded with zeros
  *
  * Positions beyond a sequence's length hold nothing that means anything.

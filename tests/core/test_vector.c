@@ -148,6 +148,24 @@ static void outer_products_are_the_same_and_stay_within_their_rows(void **state)
             }
 }
 
+static void bytes_widen_to_products(void **state)
+{
+    (void)state;
+    enum { ROWS = 8, CODES = ROWS * VECTOR_PANEL };
+    int8_t x[CODES];
+    float scale[VECTOR_PANEL], y[CODES + 1];
+    fill(scale, VECTOR_PANEL, NORMAL, 5);
+    for (int i = 0; i < CODES; i++)
+        x[i] = (int8_t)(i - 128);
+    for (size_t l = 0; l < levels; l++) {
+        y[CODES] = 7.0f;
+        level[l].widen(y, x, scale, ROWS);
+        for (int i = 0; i < CODES; i++)
+            assert_true(y[i] == (float)(i - 128) * scale[i % VECTOR_PANEL]);
+        assert_true(y[CODES] == 7.0f);
+    }
+}
+
 static void outer_products_are_sums_of_products(void **state)
 {
     (void)state;
@@ -236,6 +254,7 @@ int main(void)
         cmocka_unit_test(exp_ends),
         cmocka_unit_test(sums_and_gates_are_what_they_are_called),
         cmocka_unit_test(every_version_gives_the_same_bytes),
+        cmocka_unit_test(bytes_widen_to_products),
         cmocka_unit_test(outer_products_are_sums_of_products),
         cmocka_unit_test(outer_products_are_the_same_and_stay_within_their_rows),
     };
