@@ -40,7 +40,8 @@ static struct places find_places(enum dtype_id type)
 {
     const struct laid *t = &laid[type];
     const struct dtype *d = dtype_get(type);
-    const size_t blocks = PIECE / d->block_elems, bytes = d->block_bytes, line = LAID_HALF * WORD;
+    const size_t blocks = PIECE / d->block_elems, bytes = d->block_bytes;
+    const size_t line = (size_t)LAID_HALF * WORD; /* of a word in sixteen rows */
     const size_t code_words = (size_t)t->planes * t->steps / blocks;
     const size_t rest = (bytes / WORD - code_words) * blocks;
     const size_t code_bytes = code_words * WORD * blocks * LAID_ROWS;

@@ -72,7 +72,7 @@ INLINE void pack(struct panel_block *out, const uint8_t *at, size_t pieces,
                  const struct block_type *t)
 {
     const bool min = t->offset == CODES_MIN;
-    const __m512i more = _mm512_set1_epi8(min ? 0 : (char)(128 - (1 << t->offset)));
+    const __m512i more = _mm512_set1_epi8((char)(min ? 0 : 128 - (1 << t->offset)));
     for (size_t i = 0; i < pieces; i++, out++, at += LAID_ROWS * t->codes.bytes)
         for (int h = 0; h < HALVES; h++) {
             for (int step = 0; step < STEPS; step++) {
