@@ -176,7 +176,7 @@ int main(int argc, char **argv)
     struct err err;
     kernels_init(&codecs, cpu_features());
     dot_init(&k, &codecs, cpu_features());
-    uint8_t *data = mem_alloc(bytes > least ? bytes : least, 1);
+    uint8_t *data = mem_alloc_large(bytes > least ? bytes : least, 1);
     b.scratch = mem_alloc((size_t)threads, b.scratch_bytes);
     if (!data || !b.scratch || !pool_open(&b.pool, threads, &err))
         return 1;
