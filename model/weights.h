@@ -47,8 +47,10 @@ void weights_close(struct weights *w);
 
 /* Lays out the matrices that k then multiplies faster with one x (quantize/dot_laid.h): for a model
  * that is to generate.  That takes their bytes in memory, in place of the file's pages; where half
- * of what there is does not suffice, all stays as it is.  None may be replaced afterwards. */
-void weights_lay_out(struct weights *w, const struct dot_kernels *k, struct pool *pool);
+ * of what there is does not suffice, all stays as it is.  None may be replaced afterwards.  Fails
+ * with ERR_STOPPED. */
+bool weights_lay_out(struct weights *w, const struct dot_kernels *k, struct pool *pool,
+                     struct err *err);
 
 /* From here on the model has t in place of its tensor of that name, of the same shape in any type;
  * a matrix must stay.  One that is no part of the model changes nothing.  Fails with ERR_NUMERIC (a

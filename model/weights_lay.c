@@ -1,6 +1,7 @@
 #include "model/weights.h"
 
 #include "core/mem.h"
+#include "core/stop.h"
 #include "quantize/dot_laid.h"
 
 /* The linears of a layer. */
@@ -42,7 +43,8 @@ static void lay_group(size_t item, int thread, void *arg)
                left < LAID_ROWS ? left : LAID_ROWS, (size_t)tensor_cols(t));
 }
 
-void weights_lay_out(struct weights *w, const struct dot_kernels *k, struct pool *pool)
+bool weights_lay_out(struct weights *w, const struct dot_kernels *k, struct pool *pool,
+                     struct err *err)
 {
     struct linear *l;
     size_t bytes = 0;
@@ -50,12 +52,14 @@ void weights_lay_out(struct weights *w, const struct dot_kernels *k, struct pool
         bytes += laid_bytes(l->weight, k);
     if (w->laid || bytes == 0 || bytes > mem_available() / 2 ||
         !(w->laid = mem_alloc_unset(bytes, 1)))
-        return;
+        return true;
     uint8_t *at = w->laid;
     for (size_t i = 0; (l = linear_at(w, i)) != NULL; i++) {
         bytes = laid_bytes(l->weight, k);
         if (bytes == 0)
             continue;
+        if (!stop_check(err))
+            return false;
         struct work work = {l->weight, at};
         const size_t rows = (size_t)tensor_rows(l->weight);
         pool_for(pool, (rows + LAID_ROWS - 1) / LAID_ROWS, lay_group, &work);
@@ -63,4 +67,5 @@ void weights_lay_out(struct weights *w, const struct dot_kernels *k, struct pool
         l->laid = at;
         at += bytes;
     }
+    return true;
 }

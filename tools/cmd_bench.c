@@ -143,7 +143,7 @@ static bool bench(const struct bench_options *o, struct session *s, struct err *
     if (ok && !weights_open(&w, &c, &s->kernels, err))
         ok = err_wrap(err, "%s", o->model);
     if (ok && s->kernels.dot && !o->no_repack)
-        weights_lay_out(&w, s->kernels.dot, s->pool);
+        ok = weights_lay_out(&w, s->kernels.dot, s->pool, err);
     ok = ok && measure(o, &w, s, err);
     weights_close(&w);
     checkpoint_close(&c);

@@ -71,9 +71,9 @@ bool talk_open(struct talk *t, const struct talk_options *o, const struct sessio
                        tokenizer_open(&t->tokenizer, &t->checkpoint.meta, err);
     if (!model)
         err_wrap(err, "%s", o->model);
-    else if (s->kernels.dot && !o->no_repack)
-        weights_lay_out(&t->weights, s->kernels.dot, s->pool);
-    if (model && find_family(t, o, err) && open_generator(t, o, s, err)) {
+    const bool laid = !model || !s->kernels.dot || o->no_repack ||
+                      weights_lay_out(&t->weights, s->kernels.dot, s->pool, err);
+    if (model && laid && find_family(t, o, err) && open_generator(t, o, s, err)) {
         if (t->most == TALK_MOST)
             t->most = t->chat.family ? 0 : TALK_RAW;
         say_plan(t, o, s);
