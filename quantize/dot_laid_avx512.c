@@ -317,15 +317,7 @@ INLINE void pack(struct panel_super *out, const uint8_t *at, size_t blocks,
 #define LAID(name, planes, words, take, ...)                                                       \
     static const struct super_type type_##name = {                                                 \
         {sizeof(struct block_##name), planes, words, take}, __VA_ARGS__};                          \
-    static void multiply_##name(float *y, const uint8_t *laid, size_t rows, const void *x,         \
-                                size_t n)                                                          \
-    {                                                                                              \
-        multiply(y, laid, rows, x, n / SUPER_ELEMS, &type_##name);                                 \
-    }                                                                                              \
-    static void pack_##name(void *panel, const uint8_t *laid, size_t n)                            \
-    {                                                                                              \
-        pack(panel, laid, n / SUPER_ELEMS, &type_##name);                                          \
-    }
+    LAID_KERNELS(name)
 LAID(q2_k, 2, 8, codes_q2_k, 16, CODES_MIN, scales_q2_k)
 LAID(q3_k, 3, 8, codes_q3_k, 16, 2, scales_q3_k)
 LAID(q4_k, 4, 8, codes_q4_k, 8, CODES_MIN, scales_six_bits)
@@ -336,15 +328,12 @@ LAID(tq2_0, 2, 8, codes_q2_k, 8, CODES_TERNARY, scales_tq2_0)
 
 void dot_laid_init_avx512(struct dot_kernels *k)
 {
-#define SET(ID, name)                                                                              \
-    k->laid_multiply[DTYPE_##ID] = multiply_##name;                                                \
-    k->laid_pack[DTYPE_##ID] = pack_##name;
-    SET(Q2_K, q2_k)
-    SET(Q3_K, q3_k)
-    SET(Q4_K, q4_k)
-    SET(Q5_K, q5_k)
-    SET(Q6_K, q6_k)
-    SET(IQ4_XS, iq4_xs)
-    SET(TQ2_0, tq2_0)
+    LAID_SET(Q2_K, q2_k);
+    LAID_SET(Q3_K, q3_k);
+    LAID_SET(Q4_K, q4_k);
+    LAID_SET(Q5_K, q5_k);
+    LAID_SET(Q6_K, q6_k);
+    LAID_SET(IQ4_XS, iq4_xs);
+    LAID_SET(TQ2_0, tq2_0);
     dot_laid_block_init_avx512(k);
 }

@@ -91,4 +91,19 @@ INLINE void multiply_codes(__m512i p[HALVES][GROUPS], const uint8_t *at, const i
     }
 }
 
+/* The kernels of a type, by its file's multiply and pack and its type_##name. */
+#define LAID_KERNELS(name)                                                                         \
+    static void multiply_##name(float *y, const uint8_t *laid, size_t rows, const void *x,         \
+                                size_t n)                                                          \
+    {                                                                                              \
+        multiply(y, laid, rows, x, n / DOT_PIECE, &type_##name);                                   \
+    }                                                                                              \
+    static void pack_##name(void *panel, const uint8_t *laid, size_t n)                            \
+    {                                                                                              \
+        pack(panel, laid, n / DOT_PIECE, &type_##name);                                            \
+    }
+#define LAID_SET(ID, name)                                                                         \
+    k->laid_multiply[DTYPE_##ID] = multiply_##name;                                                \
+    k->laid_pack[DTYPE_##ID] = pack_##name
+
 #endif

@@ -95,25 +95,14 @@ INLINE void pack(struct panel_block *out, const uint8_t *at, size_t pieces,
 #define LAID(name, planes, words, take, offset)                                                    \
     static const struct block_type type_##name = {                                                 \
         {GROUPS * sizeof(struct block_##name), planes, words, take}, offset};                      \
-    static void multiply_##name(float *y, const uint8_t *laid, size_t rows, const void *x,         \
-                                size_t n)                                                          \
-    {                                                                                              \
-        multiply(y, laid, rows, x, n / DOT_PIECE, &type_##name);                                   \
-    }                                                                                              \
-    static void pack_##name(void *panel, const uint8_t *laid, size_t n)                            \
-    {                                                                                              \
-        pack(panel, laid, n / DOT_PIECE, &type_##name);                                            \
-    }
+    LAID_KERNELS(name)
 LAID(q4_0, 8, 4, codes_nibbles, 3)
 LAID(q4_1, 8, 4, codes_nibbles, CODES_MIN)
 LAID(iq4_nl, 8, 4, codes_iq4, 7)
 
 void dot_laid_block_init_avx512(struct dot_kernels *k)
 {
-#define SET(ID, name)                                                                              \
-    k->laid_multiply[DTYPE_##ID] = multiply_##name;                                                \
-    k->laid_pack[DTYPE_##ID] = pack_##name;
-    SET(Q4_0, q4_0)
-    SET(Q4_1, q4_1)
-    SET(IQ4_NL, iq4_nl)
+    LAID_SET(Q4_0, q4_0);
+    LAID_SET(Q4_1, q4_1);
+    LAID_SET(IQ4_NL, iq4_nl);
 }
