@@ -103,13 +103,9 @@ static void count(struct speed_pass *p, const struct weights *w, const struct kv
         (double)(p->sequences * layers * c->heads) * ((double)p->context + 0.5 * (double)p->tokens);
     p->bytes = rows * row;
     p->operations = 0.0;
-    for (size_t i = 0; i < layers; i++) {
-        const struct weights_layer *l = &w->layer[i];
-        const struct linear *const part[] = {&l->q,    &l->k,  &l->v,   &l->o,
-                                             &l->gate, &l->up, &l->down};
-        for (size_t j = 0; j < sizeof part / sizeof part[0]; j++)
-            count_weight(p, part[j], vectors);
-    }
+    for (size_t i = 0; i < layers; i++)
+        for (size_t j = 0; j < WEIGHTS_LINEARS; j++)
+            count_weight(p, weights_linear(&w->layer[i], j), vectors);
     count_weight(p, &w->output, p->sequences);
 }
 

@@ -135,11 +135,14 @@ static void quantize_input(size_t item, int thread, void *arg)
                  w->x + item * w->cols, w->cols);
 }
 
+static bool is_in_work(const struct work *w, const struct linear *l)
+{
+    return dot_form(l->weight->dtype->id) == w->form;
+}
+
 static void multiply_rows(const struct work *w, const struct tile *t)
 {
     const struct tensor *weight = t->linear->weight;
-    if (dot_form(weight->dtype->id) != w->form)
-        return;
     const uint8_t *laid = t->linear->laid;
     const struct dot_weight rows = {.type = weight->dtype->id,
                                     .data = laid ? laid : weight->data,
@@ -155,7 +158,8 @@ static void multiply_fast(size_t item, int thread, void *arg)
 {
     const struct work *w = arg;
     const struct tile t = find_tile(w, item, thread);
-    multiply_rows(w, &t);
+    if (is_in_work(w, t.linear))
+        multiply_rows(w, &t);
 }
 
 /* One x: rows are read once, and nothing else counts.  A thread takes most of its share of the bytes
@@ -181,23 +185,18 @@ static size_t group_begin(size_t at, size_t before, const struct tensor *t)
     return begin < rows ? begin : rows;
 }
 
-static bool is_in_work(const struct work *w, const struct linear_job *job)
-{
-    return dot_form(job->linear->weight->dtype->id) == w->form;
-}
-
 static void multiply_share(size_t item, int thread, void *arg)
 {
     const struct work *w = arg;
     const size_t threads = (size_t)pool_threads(w->engine->pool);
     size_t all = 0, before = 0;
     for (size_t j = 0; j < w->jobs; j++)
-        all += is_in_work(w, &w->job[j]) ? w->job[j].linear->weight->bytes : 0;
+        all += is_in_work(w, w->job[j].linear) ? w->job[j].linear->weight->bytes : 0;
     const size_t from = share_begin(all, item, threads), to = share_begin(all, item + 1, threads);
     for (size_t j = 0; j < w->jobs; j++) {
         struct tile t = {.linear = w->job[j].linear, .scratch = scratch_of(w, thread)};
         const struct tensor *weight = t.linear->weight;
-        if (!is_in_work(w, &w->job[j]))
+        if (!is_in_work(w, t.linear))
             continue;
         t.rows = (size_t)tensor_rows(weight);
         t.first = group_begin(from, before, weight);
@@ -217,7 +216,7 @@ static void run_fast(struct work *w, size_t tiles)
         bool wanted = false;
         w->form = (enum dot_form)form;
         for (size_t j = 0; j < w->jobs; j++)
-            wanted |= is_in_work(w, &w->job[j]);
+            wanted |= is_in_work(w, w->job[j].linear);
         if (!wanted)
             continue;
         w->input_bytes = dot_input_bytes(w->form, w->cols);

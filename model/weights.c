@@ -201,6 +201,13 @@ bool weights_open(struct weights *w, const struct checkpoint *c, const struct ke
     return err_wrap(err, "%s", c->path);
 }
 
+struct linear *weights_linear(struct weights_layer *l, size_t i)
+{
+    struct linear *const linear[WEIGHTS_LINEARS] = {&l->q,    &l->k,  &l->v,   &l->o,
+                                                    &l->gate, &l->up, &l->down};
+    return linear[i];
+}
+
 bool weights_replace(struct weights *w, const struct tensor *t, const struct kernels *k,
                      struct err *err)
 {

@@ -4,7 +4,7 @@
  * in the file; vectors (gains, biases) are decoded.  A tensor that the row does not
  * have is refused: leaving it out would give wrong answers.
  *
- * To add a kind of tensor: a member here and its row in weights.c; a matrix also in weights_lay.c.
+ * To add a kind of tensor: a member here and its row in weights.c; a matrix also in weights_linear.
  */
 #ifndef MODEL_WEIGHTS_H
 #define MODEL_WEIGHTS_H
@@ -51,6 +51,10 @@ void weights_close(struct weights *w);
  * with ERR_STOPPED. */
 bool weights_lay_out(struct weights *w, const struct dot_kernels *k, struct pool *pool,
                      struct err *err);
+
+/* Linear i of a layer: q, k, v, o, gate, up, down. */
+enum { WEIGHTS_LINEARS = 7 };
+struct linear *weights_linear(struct weights_layer *l, size_t i);
 
 /* From here on the model has t in place of its tensor of that name, of the same shape in any type;
  * a matrix must stay.  One that is no part of the model changes nothing.  Fails with ERR_NUMERIC (a

@@ -4,22 +4,13 @@
 #include "core/stop.h"
 #include "quantize/dot_laid.h"
 
-/* The linears of a layer. */
-static const size_t linear[] = {
-    offsetof(struct weights_layer, q),    offsetof(struct weights_layer, k),
-    offsetof(struct weights_layer, v),    offsetof(struct weights_layer, o),
-    offsetof(struct weights_layer, gate), offsetof(struct weights_layer, up),
-    offsetof(struct weights_layer, down),
-};
-enum { LINEARS = sizeof linear / sizeof linear[0] };
-
 /* All linears, one after the other; NULL behind the last. */
 static struct linear *linear_at(struct weights *w, size_t i)
 {
-    const size_t layer = i / LINEARS;
-    if (layer < (size_t)w->hparams.layers)
-        return (void *)((char *)&w->layer[layer] + linear[i % LINEARS]);
-    return i == LINEARS * (size_t)w->hparams.layers ? &w->output : NULL;
+    const size_t end = WEIGHTS_LINEARS * (size_t)w->hparams.layers;
+    if (i < end)
+        return weights_linear(&w->layer[i / WEIGHTS_LINEARS], i % WEIGHTS_LINEARS);
+    return i == end ? &w->output : NULL;
 }
 
 static size_t laid_bytes(const struct tensor *t, const struct dot_kernels *k)

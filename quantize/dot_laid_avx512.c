@@ -20,8 +20,8 @@ struct super_type {
 /* The bits `mask` of v, turned to the left by `by` or, where that is negative, to the right. */
 INLINE __m512i turned(__m512i v, int by, char mask)
 {
-    const __m512i to = by < 0 ? _mm512_srli_epi16(v, -by) : _mm512_slli_epi16(v, by);
-    return _mm512_and_si512(to, _mm512_set1_epi8(mask));
+    return by < 0 ? bits(v, -by, mask)
+                  : _mm512_and_si512(_mm512_slli_epi16(v, by), _mm512_set1_epi8(mask));
 }
 
 /* The bits `mask` of v moved to the foot, and the bits `above` on top of them. */
